@@ -1,0 +1,1 @@
+//! health-monitor (under construction)

@@ -1,0 +1,1 @@
+//! stamps (under construction)
