@@ -11,3 +11,4 @@ pub mod fleet;
 pub mod names;
 pub mod routing;
 pub mod time;
+pub mod verdict;
