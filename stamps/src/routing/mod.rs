@@ -3,6 +3,8 @@
 //! A tenant's home and bucket never change in a failover; a run moves buckets. [`Routes`] is that table, [`effective`]
 //! the one function that reads it, and [`RouteSet`] what a zone should then contain.
 
+mod observation;
+mod outcome;
 mod route_set;
 #[cfg(test)]
 mod tests;
@@ -11,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use route_set::{Answer, EmptyAnswer, RouteSet, bucket_host, route_set, stamp_host};
+pub use observation::{DIFFERING_MAX, FenceRecord, Observation, ServerSeen};
+pub use outcome::{FenceSeen, Outcome, RefusalClass};
+pub use route_set::{Addresses, Answer, EmptyAnswer, RouteSet, bucket_host, route_set, stamp_host};
 
 use crate::{
     fleet::Fleet,

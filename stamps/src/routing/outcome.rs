@@ -1,0 +1,67 @@
+//! How an attempt to change something outside ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{FleetUid, Point};
+
+/// The end of one attempt. Every kind asks for something else of whoever made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+pub enum Outcome {
+    /// The resource is as it was asked to be.
+    Done,
+    /// Nothing was changed, and another attempt may do better.
+    NotDone {
+        /// For people.
+        reason: String,
+    },
+    /// It will not be done until somebody changes something.
+    Refused {
+        /// What kind of refusal.
+        class: RefusalClass,
+        /// For people: what was refused and what helps.
+        reason: String,
+    },
+    /// The resource's own fence keeps us out.
+    Fenced {
+        /// What was found there.
+        by: FenceSeen,
+    },
+    /// It may or may not have happened, now or later. Look before the next attempt.
+    Unknown {
+        /// For people.
+        reason: String,
+    },
+}
+
+/// Why an attempt cannot succeed as things stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RefusalClass {
+    /// Names that somebody else made or owns.
+    Foreign,
+    /// The resource does not know our key, or knows another secret under its name.
+    BadKey,
+    /// Our clock and the resource's are too far apart.
+    BadTime,
+    /// The key is good but may not do this.
+    Denied,
+    /// What was asked makes no sense there: a name outside the zone, or one that DNS does not allow.
+    Invalid,
+}
+
+/// What stood where our fence was expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FenceSeen {
+    /// A later point of our own fleet: this leader or this commit is out of date.
+    Newer(Point),
+    /// The fence of another fleet.
+    OtherFleet(FleetUid),
+    /// A person wrote `hold`.
+    Hold,
+    /// A text that is not a fence, or several of them.
+    Unreadable(String),
+    /// Nothing, although names beside it carry our owner mark: somebody removed the fence.
+    Absent,
+}
