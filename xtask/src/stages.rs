@@ -1,0 +1,146 @@
+//! `cargo xtask test`: what CI runs, stage by stage.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use crate::{
+    cargo::{self, cargo},
+    paths, progress, setup,
+};
+
+/// One stage, in the order of the run. The build comes before clippy and the tests: built the other
+/// way round, shared dependencies are compiled twice.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    Setup,
+    Fmt,
+    Build,
+    Clippy,
+    Deny,
+    Generated,
+    Test,
+    Simulate,
+}
+
+impl Stage {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Setup => "what the testbed needs",
+            Self::Fmt => "formatting",
+            Self::Build => "build of everything",
+            Self::Clippy => "lints",
+            Self::Deny => "dependencies: bans, licenses, sources",
+            Self::Generated => "generated files are up to date",
+            Self::Test => "tests",
+            Self::Simulate => "seeded simulation",
+        }
+    }
+
+    /// Measured on two cores with empty caches.
+    fn expected(self) -> Duration {
+        let seconds = match self {
+            Self::Setup => 600,
+            Self::Fmt => 2,
+            Self::Build => 170,
+            Self::Clippy => 75,
+            Self::Deny => 95,
+            Self::Generated => 5,
+            Self::Test => 180,
+            Self::Simulate => 60,
+        };
+        Duration::from_secs(seconds)
+    }
+
+    fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Setup => setup::run().map(drop),
+            Self::Fmt => run_cargo(&["fmt", "--all", "--check"]),
+            Self::Build => run_cargo(&["build", "--workspace", "--all-targets"]),
+            Self::Clippy => run_cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            Self::Deny => deny(),
+            Self::Generated => cargo::run_ours(&cargo::CRDS, &["generate", "--check"]),
+            Self::Test => run_cargo(&["test", "--workspace"]),
+            Self::Simulate => cargo::run_ours(&cargo::SIMULATE, &["--seeds", "0..200"]),
+        }
+    }
+}
+
+/// Runs one stage, or all of them up to the first that fails.
+pub(crate) fn run(only: Option<Stage>) -> anyhow::Result<()> {
+    let stages: Vec<Stage> =
+        Stage::value_variants().iter().copied().filter(|s| only.is_none_or(|o| o == *s)).collect();
+    let start = Instant::now();
+    let count = stages.len();
+    for (index, stage) in stages.into_iter().enumerate() {
+        let (number, title) = (index + 1, stage.title());
+        eprintln!(
+            "[{number}/{count}] {title} (with empty caches about {})",
+            progress::human(stage.expected())
+        );
+        let stage_start = Instant::now();
+        stage.run().with_context(|| format!("stage {number} of {count} failed: {title}"))?;
+        eprintln!("[{number}/{count}] {title}: passed in {}", progress::human(stage_start.elapsed()));
+    }
+    eprintln!("all passed in {}", progress::human(start.elapsed()));
+    Ok(())
+}
+
+fn run_cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    let status = cargo().args(arguments).current_dir(paths::root()?).status().context("run cargo")?;
+    if !status.success() {
+        bail!("cargo {}: {status}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Advisories need a network and change without us, so they belong to the release check, not here.
+fn deny() -> anyhow::Result<()> {
+    let Some(program) = cargo_deny()? else {
+        eprintln!("cargo-deny is not here and could not be installed; skipped (CI does not skip it)");
+        return Ok(());
+    };
+    let status = Command::new(program)
+        .args(["--offline", "check", "bans", "licenses", "sources"])
+        .current_dir(paths::root()?)
+        .status()
+        .context("run cargo-deny")?;
+    if !status.success() {
+        bail!("cargo-deny: {status}");
+    }
+    Ok(())
+}
+
+/// cargo-deny from the cache or the PATH, else built into the cache. Where a person has no network
+/// the stage is left out; CI fails instead.
+fn cargo_deny() -> anyhow::Result<Option<PathBuf>> {
+    let cache = paths::cache()?;
+    let find = || paths::find("cargo-deny", &[cache.join("bin")]);
+    if let Some(found) = find() {
+        return Ok(Some(found));
+    }
+    let mut install = cargo();
+    // A target folder of its own: the workspace's is locked and has other settings.
+    install
+        .args(["install", "--locked", "--debug", "cargo-deny", "--root"])
+        .arg(&cache)
+        .env("CARGO_TARGET_DIR", cache.join("deny-target"));
+    match progress::run("install cargo-deny", Duration::from_secs(90), &mut install) {
+        Ok(()) => Ok(find()),
+        Err(error) if in_ci() => Err(error),
+        Err(error) => {
+            eprintln!("{error:#}");
+            Ok(None)
+        }
+    }
+}
+
+fn in_ci() -> bool {
+    env::var("CI").is_ok_and(|value| value == "true")
+}
