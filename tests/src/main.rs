@@ -1,2 +1,110 @@
-//! binary
-fn main() {}
+//! `lifeboat-testbed`: what `cargo xtask testbed` becomes.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use testbed::{
+    state::State,
+    up::{self, Running},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A Kubernetes API server, DNS and stamps on one machine.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a testbed and stays until Ctrl-C
+    Up {
+        /// Leaves it running in the background; `down` ends it
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Ends the testbed that runs in the background
+    Down,
+    /// Prints the lines for a shell
+    Env,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let path = State::default_path()?;
+    match Arguments::parse().command {
+        Command::Up { detach: true } => {
+            let state = up::detach(&path).await?;
+            say(&describe(&state, &path));
+            say("# End it with: cargo xtask testbed down\n");
+        }
+        Command::Up { detach: false } => stay(&path).await?,
+        Command::Down => {
+            let state = up::down(&path).await?;
+            say(&format!("the testbed (process {}) has ended\n", state.pid));
+        }
+        Command::Env => {
+            let state =
+                State::read(&path)?.context("no testbed is running: cargo xtask testbed up --detach")?;
+            say(&state.exports(&path));
+        }
+    }
+    Ok(())
+}
+
+async fn stay(path: &Path) -> anyhow::Result<()> {
+    if let Some(state) = State::read(path)? {
+        bail!("a testbed is running already (process {}); end it with: cargo xtask testbed down", state.pid);
+    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let end = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    tokio::select! {
+        result = run(path) => result,
+        () = end => {
+            // What was started has been dropped with the other branch.
+            drop(std::fs::remove_file(path));
+            Ok(())
+        }
+    }
+}
+
+async fn run(path: &Path) -> anyhow::Result<()> {
+    let running = Running::start().await?;
+    let state = running.state()?;
+    state.write(path)?;
+    say(&describe(&state, path));
+    say("# Ctrl-C ends it.\n");
+    std::future::pending().await
+}
+
+/// Lines that a shell can take over, with what a person wants to know as comments.
+fn describe(state: &State, path: &Path) -> String {
+    let mut text = state.exports(path);
+    text.push_str(&format!("# namespace {}, zone {}\n", state.namespace, state.zone));
+    for (region, address) in &state.dns {
+        text.push_str(&format!(
+            "# DNS {region}: dig @{} -p {} {} SOA\n",
+            address.ip(),
+            address.port(),
+            state.zone
+        ));
+    }
+    let control = state.control;
+    text.push_str(&format!("# stamps: curl http://{control}/stamps\n"));
+    text.push_str(&format!("# kill a region: curl -X PUT -d dead http://{control}/regions/westeurope\n"));
+    text
+}
+
+#[expect(clippy::print_stdout, reason = "the output is the command's result")]
+fn say(text: &str) {
+    print!("{text}");
+}
