@@ -55,7 +55,9 @@ impl Cluster {
         let server = ca.server()?;
         fs::write(folder.join("server.pem"), &server.certificate)?;
         write_private(&folder.join("server-key.pem"), &server.key)?;
-        write_private(&folder.join("service-account-key.pem"), &KeyPair::generate()?.serialize_pem())?;
+        let accounts = KeyPair::generate()?;
+        write_private(&folder.join("service-account-key.pem"), &accounts.serialize_pem())?;
+        fs::write(folder.join("service-account.pem"), accounts.public_key_pem())?;
         fs::write(folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
 
         let address = free_address()?;
@@ -253,7 +255,7 @@ fn launch(etcd: &Etcd, name: &str, folder: &Path, address: SocketAddr) -> anyhow
         .arg(format!("--tls-private-key-file={}", file("server-key.pem")))
         .arg(format!("--client-ca-file={}", file("ca.pem")))
         .arg("--authorization-mode=RBAC")
-        .arg(format!("--service-account-key-file={}", file("service-account-key.pem")))
+        .arg(format!("--service-account-key-file={}", file("service-account.pem")))
         .arg(format!("--service-account-signing-key-file={}", file("service-account-key.pem")))
         .arg("--service-account-issuer=https://kubernetes.default.svc")
         // Pods would wait for a service account that no controller makes.

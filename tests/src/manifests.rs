@@ -24,9 +24,9 @@ const FIELD_MANAGER: &str = "lifeboat-testbed";
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(60);
 const ROLES: &str = include_str!("../manifests/rbac.yaml");
 
-/// The user name of operators, and of the role they have.
+/// The role of operators.
 pub const OPERATOR: &str = "lifeboat-operator";
-/// The user name of monitors, and of the role they have.
+/// The role of monitors.
 pub const MONITOR: &str = "lifeboat-monitor";
 
 /// Applies every definition of `crds/generated` and waits until its kind is served; then our roles.
@@ -82,18 +82,24 @@ async fn wait_established(client: &Client, name: &str) -> anyhow::Result<()> {
     .await
 }
 
+/// The group that has a role in one namespace: [`OPERATOR`] or [`MONITOR`], as their service account
+/// of that namespace would.
+pub fn group(role: &str, namespace: &str) -> String {
+    format!("{role}:{namespace}")
+}
+
 /// Makes a namespace in which operators and monitors have their roles.
 pub async fn create_namespace(client: &Client, name: &str) -> anyhow::Result<()> {
     let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
     Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
     let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), name);
-    for user in [OPERATOR, MONITOR] {
-        let group = "rbac.authorization.k8s.io";
+    for role in [OPERATOR, MONITOR] {
+        let api_group = "rbac.authorization.k8s.io";
         let binding: RoleBinding = serde_json::from_value(json!({
-            "metadata": { "name": user },
-            "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": user },
-            // Every replica and every vantage has a name of its own, so the group has the role.
-            "subjects": [{ "apiGroup": group, "kind": "Group", "name": user }],
+            "metadata": { "name": role },
+            "roleRef": { "apiGroup": api_group, "kind": "ClusterRole", "name": role },
+            // Every replica and every vantage has a name of its own, so their group has the role.
+            "subjects": [{ "apiGroup": api_group, "kind": "Group", "name": group(role, name) }],
         }))?;
         bindings.create(&PostParams::default(), &binding).await?;
     }

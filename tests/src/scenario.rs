@@ -182,10 +182,11 @@ impl Scenario {
         Ok(Replica { process: launch.start()?, address })
     }
 
-    /// A kubeconfig file of a user in a group.
-    pub fn kubeconfig(&self, user: &str, group: &str) -> anyhow::Result<PathBuf> {
+    /// A kubeconfig file of a user with a role in this namespace.
+    pub fn kubeconfig(&self, user: &str, role: &str) -> anyhow::Result<PathBuf> {
         let path = self.folder.path().join(format!("{user}.kubeconfig"));
-        write_private(&path, &self.cluster.kubeconfig_for(user, Some(group))?)?;
+        let group = manifests::group(role, &self.namespace);
+        write_private(&path, &self.cluster.kubeconfig_for(user, Some(&group))?)?;
         Ok(path)
     }
 }

@@ -14,6 +14,7 @@ use testbed::{
     apiserver::Cluster,
     dns::{TsigKey, ask},
     etcd::Etcd,
+    manifests,
     net::Subnet,
     run_dir::RunDir,
     scenario::{Scenario, Testbed, until, wait_for},
@@ -59,7 +60,8 @@ async fn rbac_refuses_who_has_no_role() -> anyhow::Result<()> {
 async fn roles_hold_in_their_own_namespace_only() -> anyhow::Result<()> {
     let here = Scenario::new("roles-here").await?;
     let there = Scenario::new("roles-there").await?;
-    let operator = here.cluster().client_for("operator-1", Some("lifeboat-operator")).await?;
+    let group = manifests::group(manifests::OPERATOR, here.namespace());
+    let operator = here.cluster().client_for("operator-1", Some(&group)).await?;
     let secrets =
         |namespace: &str| Api::<k8s_openapi::api::core::v1::Secret>::namespaced(operator.clone(), namespace);
 

@@ -111,6 +111,8 @@ impl Dns {
         for (index, (region, address)) in plan.servers.iter().enumerate() {
             let folder = folder.join(format!("dns-{region}"));
             fs::create_dir_all(folder.join("zones"))?;
+            // Knot starts without it and then refuses every update.
+            fs::create_dir_all(folder.join("db"))?;
             let shape = config::Shape { plan, primary, index, folder: &folder };
             fs::write(folder.join("knot.conf"), config::render(&shape, &update_key, &transfer_key))?;
             if index == primary {
