@@ -1,6 +1,10 @@
 //! Small fleets for tests of this crate and the simulator.
 
-use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 use crate::{
     fleet::{
@@ -35,10 +39,10 @@ pub fn fleet(geodes: usize, stamps_each: usize) -> Fleet {
                 (geode.name.clone(), geode)
             })
             .collect(),
-        stamps: Default::default(),
-        zones: Default::default(),
+        stamps: BTreeMap::new(),
+        zones: BTreeMap::new(),
         policy: policy(),
-        load: Default::default(),
+        load: BTreeMap::new(),
     };
     fleet.vantages.insert("out-a".into(), "outside".into());
     for (g, geode) in (1u8..).zip(&names) {
@@ -72,7 +76,7 @@ fn policy() -> Policy {
         },
         workflow: Workflow {
             step_budget: Duration::from_secs(30),
-            run_deadline: Duration::from_secs(600),
+            run_deadline: Duration::from_mins(10),
             drain_grace: Duration::from_secs(5),
         },
         allowed_targets: BTreeSet::new(),

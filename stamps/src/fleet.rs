@@ -24,7 +24,7 @@ pub enum Automation {
     Approve,
     /// Runs within the safety rules.
     Automatic,
-    /// Nothing moves, not even a run that a person asks for, until it is lifted.
+    /// Starts nothing by itself, and its own runs hold where they are. A person's runs go on.
     Hold,
 }
 

@@ -65,3 +65,29 @@ pub enum FenceSeen {
     /// Nothing, although names beside it carry our owner mark: somebody removed the fence.
     Absent,
 }
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::NotDone { reason } => write!(f, "not done yet: {reason}"),
+            Self::Refused { class, reason } => write!(f, "refused ({class:?}): {reason}"),
+            Self::Fenced { by } => write!(f, "fenced out: {by}"),
+            Self::Unknown { reason } => write!(f, "it is not known whether it was done: {reason}"),
+        }
+    }
+}
+
+impl std::fmt::Display for FenceSeen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Newer(point) => write!(f, "the fence there is at {point}, which is newer"),
+            Self::OtherFleet(fleet) => write!(f, "the fence there belongs to fleet {fleet}"),
+            Self::Hold => f.write_str("the fence there says hold; remove that record to let Lifeboat go on"),
+            Self::Unreadable(text) => write!(f, "the fence there reads `{text}`, which is no fence"),
+            Self::Absent => {
+                f.write_str("the fence is gone although names beside it are ours; somebody removed it")
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! What follows from the register and the world: a total, pure function. A refusal is an event like any other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    command::{Key, Settled},
+    event::{Event, Illegal},
+    phase::{Phase, StepKind},
+    plan::{NoPlan, hex, plan},
+    progress,
+    request::{Control, Request},
+    state::{FleetState, Mode, Origin, Plan, Run, StampRecord, Step, Subject, Targets},
+    supervise::{self, Ages},
+};
+use crate::{
+    fleet::{Automation, Fleet, StampLifecycle},
+    names::{Point, RunName, ZoneName},
+    routing::{Observation, Outcome, route_set},
+    safety::{Allowed, Facts, Proposal, Refusal, judge},
+    time::Now,
+    verdict::{Assessment, Finding, Verdict},
+};
+
+/// Everything besides the register that a decision may depend on.
+#[derive(Debug)]
+pub struct World<'a> {
+    /// The fleet, with every recorded stamp in it.
+    pub fleet: &'a Fleet,
+    /// What the vantages say.
+    pub assessment: &'a Assessment,
+    /// `Failover` objects by name.
+    pub requests: &'a BTreeMap<RunName, Request>,
+    /// `Failover` objects that somebody deleted while we watched.
+    pub withdrawn: &'a BTreeSet<RunName>,
+    /// The newest look at every zone.
+    pub zones: &'a BTreeMap<ZoneName, ZoneSeen>,
+    /// Outcomes that no commit has taken in yet.
+    pub settled: &'a BTreeMap<Key, Settled>,
+    /// How long this leader has known what.
+    pub ages: &'a Ages,
+    /// The fences are raised and the world was looked at since the takeover.
+    pub ready: bool,
+    /// The desired content of zones may have changed.
+    pub zones_dirty: bool,
+}
+
+/// A look at one zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneSeen {
+    /// The content it was compared with.
+    pub against: Point,
+    /// What was seen.
+    pub observation: Observation,
+}
+
+/// The state under construction: events applied one by one, so that each decision sees the ones before it.
+pub(super) struct Draft<'a> {
+    pub(super) state: FleetState,
+    pub(super) world: &'a World<'a>,
+    pub(super) now: Now,
+    events: Vec<Event>,
+    before: &'a FleetState,
+}
+
+impl<'a> Draft<'a> {
+    fn new(before: &'a FleetState, world: &'a World<'a>, now: Now) -> Self {
+        Self { state: before.clone(), world, now, events: Vec::new(), before }
+    }
+
+    /// Records an event, if the table allows it.
+    pub(super) fn push(&mut self, event: Event) -> Result<(), Illegal> {
+        self.events.push(event);
+        self.state = self.before.after(&self.events, self.now.wall)?;
+        Ok(())
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts { fleet: self.world.fleet, state: &self.state, assessment: self.world.assessment }
+    }
+
+    /// When something that may take `budget` should be complete, for people.
+    pub(super) fn by(&self, budget: Duration) -> chrono::DateTime<chrono::Utc> {
+        self.now.wall + budget
+    }
+}
+
+/// All that follows now, in order.
+pub fn decide(state: &FleetState, world: &World<'_>, now: Now) -> Result<Vec<Event>, Illegal> {
+    let mut draft = Draft::new(state, world, now);
+    take_in_outcomes(&mut draft)?;
+    if world.ready {
+        remember_stamps(&mut draft)?;
+        keep_doubts(&mut draft)?;
+        take_requests(&mut draft)?;
+        progress::advance(&mut draft)?;
+        start_automatic(&mut draft)?;
+        supervise::supervise(&mut draft)?;
+        want_zones(&mut draft)?;
+    }
+    Ok(draft.events)
+}
+
+fn take_in_outcomes(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    for (key, settled) in draft.world.settled {
+        match (key, &settled.outcome) {
+            (Key::Zone { zone, .. }, Outcome::Done) => {
+                let Some(content) = &settled.content else { continue };
+                let known = draft.state.zones.get(zone).and_then(|state| state.applied.as_ref());
+                if known.is_none_or(|known| known.point < content.point) {
+                    draft.push(Event::ZoneApplied { zone: zone.clone(), content: content.clone() })?;
+                }
+            }
+            (Key::Publish { through }, Outcome::Done)
+                if draft.state.outbox.waiting.front().is_some_and(|notice| notice.id <= *through) =>
+            {
+                draft.push(Event::Published { through: *through })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn remember_stamps(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    for (name, stamp) in &draft.world.fleet.stamps {
+        let mut record = StampRecord::of(stamp);
+        if let Some(known) = draft.state.stamps.get(name) {
+            record.buckets = known.buckets;
+            if *known == record {
+                continue;
+            }
+        }
+        draft.push(Event::StampSeen { stamp: name.clone(), record })?;
+    }
+    Ok(())
+}
+
+fn finding<'a>(assessment: &'a Assessment, subject: &Subject) -> Option<&'a Finding> {
+    match subject {
+        Subject::Geode(geode) => assessment.geodes.get(geode),
+        Subject::Stamp(stamp) => assessment.stamps.get(stamp),
+    }
+}
+
+/// Every subject that could be doubted. A stamp of a doubted geode is the geode's matter.
+fn subjects(world: &World<'_>) -> Vec<Subject> {
+    let geodes = world.fleet.geodes.keys().cloned().map(Subject::Geode);
+    let stamps = world
+        .fleet
+        .stamps
+        .values()
+        .filter(|stamp| stamp.lifecycle != StampLifecycle::Decommissioned)
+        .filter(|stamp| !world.assessment.geodes.get(&stamp.geode).is_some_and(Finding::doubt))
+        .map(|stamp| Subject::Stamp(stamp.name.clone()));
+    geodes.chain(stamps).collect()
+}
+
+fn keep_doubts(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    let assessment = draft.world.assessment;
+    for subject in subjects(draft.world) {
+        if let Some(finding) = finding(assessment, &subject)
+            && finding.doubt()
+            && !draft.state.doubts.contains_key(&subject)
+        {
+            draft.push(Event::Doubted { subject, sentence: finding.sentence.clone() })?;
+        }
+    }
+    // Not seeing a subject any more is no reason to trust it; only Healthy clears a doubt.
+    let doubted: Vec<Subject> = draft.state.doubts.keys().cloned().collect();
+    for subject in doubted {
+        let gone = match finding(assessment, &subject) {
+            Some(finding) => finding.verdict == Verdict::Healthy && !finding.doubt(),
+            None => false,
+        };
+        if gone {
+            draft.push(Event::DoubtCleared { subject })?;
+        }
+    }
+    Ok(())
+}
+
+fn take_requests(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    for (name, request) in draft.world.requests {
+        match draft.state.runs.get(name) {
+            None if !request.ended => {
+                let run = Run::requested(request);
+                draft.push(Event::RunAccepted { run: name.clone(), record: Box::new(run) })?;
+                if let Some(reason) = request.found_on_boot() {
+                    draft.push(Event::PhaseChanged { run: name.clone(), to: Phase::Expired, reason })?;
+                }
+            }
+            Some(run) if !run.phase.is_end() => {
+                if run.uid.is_none() {
+                    draft.push(Event::RunNamed { run: name.clone(), uid: request.uid.clone() })?;
+                }
+                if request.control == Control::Cancel {
+                    cancel(draft, name, "cancelled by spec.control")?;
+                }
+            }
+            _ => {}
+        }
+    }
+    for name in draft.world.withdrawn {
+        if draft.state.runs.get(name).is_some_and(|run| !run.phase.is_end()) {
+            cancel(draft, name, "cancelled, because its object was deleted")?;
+        }
+    }
+    Ok(())
+}
+
+fn cancel(draft: &mut Draft<'_>, name: &RunName, why: &str) -> Result<(), Illegal> {
+    let shifted = draft.state.runs.get(name).is_some_and(Run::has_shifted);
+    let tail = if shifted { "; routes stay where they are" } else { " before anything moved" };
+    draft.push(Event::PhaseChanged {
+        run: name.clone(),
+        to: Phase::Cancelled,
+        reason: format!("{why}{tail}"),
+    })
+}
+
+/// Starts what evidence and rules allow, says what they forbid.
+fn start_automatic(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    let detection = draft.world.fleet.policy.detection;
+    for subject in subjects(draft.world) {
+        let hold = match subject {
+            Subject::Geode(_) => detection.geode_hold,
+            Subject::Stamp(_) => detection.stamp_hold,
+        };
+        let held = finding(draft.world.assessment, &subject).is_some_and(|finding| finding.held(hold));
+        let busy = draft.state.live_runs().any(|(_, run)| run.subject == subject);
+        if held && !busy && draft.state.doubts.contains_key(&subject) {
+            start_for(draft, subject)?;
+        }
+    }
+    Ok(())
+}
+
+fn start_for(draft: &mut Draft<'_>, subject: Subject) -> Result<(), Illegal> {
+    let name = automatic_name(&subject, draft.state.point);
+    let run = Run::automatic(draft, &subject);
+    let planned = make_plan(draft, &run);
+    let plan = match planned {
+        Ok(plan) => plan,
+        // Empty already, by an earlier run.
+        Err(NoPlan::NothingToMove(_)) => return Ok(()),
+        Err(no_plan) => return hold_doubt(draft, subject, vec![no_plan.to_string()]),
+    };
+    let verdict = ask(draft, &name, &run, &plan, draft.world.fleet);
+    if draft.world.fleet.automation == Automation::Automatic {
+        return match verdict {
+            Ok(allowed) => {
+                draft.push(Event::RunAccepted { run: name.clone(), record: Box::new(run) })?;
+                begin(draft, &name, plan, allowed)
+            }
+            Err(refusals) => hold_doubt(draft, subject, refusals.iter().map(ToString::to_string).collect()),
+        };
+    }
+    if draft.state.doubts.get(&subject).is_some_and(|doubt| doubt.would_have) {
+        return Ok(());
+    }
+    let open = Fleet { automation: Automation::Automatic, ..draft.world.fleet.clone() };
+    let sentence = match ask(draft, &name, &run, &plan, &open) {
+        Ok(_) => {
+            format!("would have failed {subject} over, had automation been Automatic: {}", plan.sentence())
+        }
+        Err(refusals) => format!(
+            "would have held {subject} even if automation had been Automatic: {}",
+            refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        ),
+    };
+    draft.push(Event::WouldHave { subject, sentence })
+}
+
+fn hold_doubt(draft: &mut Draft<'_>, subject: Subject, because: Vec<String>) -> Result<(), Illegal> {
+    let known = draft.state.doubts.get(&subject).is_some_and(|doubt| doubt.held_because == because);
+    if known { Ok(()) } else { draft.push(Event::DoubtHeld { subject, because }) }
+}
+
+/// A name that no other run has: the subject and the commit that started it.
+fn automatic_name(subject: &Subject, point: Point) -> RunName {
+    let (Subject::Geode(_) | Subject::Stamp(_)) = subject;
+    format!("auto-{}-{}-{}", subject.to_string().replace('/', "-"), point.epoch, point.seq).into()
+}
+
+pub(super) fn make_plan(draft: &Draft<'_>, run: &Run) -> Result<Plan, NoPlan> {
+    plan(draft.world.fleet, &draft.state, draft.world.assessment, &run.subject, run.mode, &run.targets)
+}
+
+/// Asks the rules about a run's plan, as if the fleet were `fleet`.
+pub(super) fn ask(
+    draft: &Draft<'_>,
+    name: &RunName,
+    run: &Run,
+    plan: &Plan,
+    fleet: &Fleet,
+) -> Result<Allowed, Vec<Refusal>> {
+    let proposal =
+        Proposal { run: name, origin: run.origin, mode: run.mode, subject: &run.subject, moves: &plan.moves };
+    judge(&proposal, &Facts { fleet, ..draft.facts() })
+}
+
+/// From accepted to shifting, in one commit: the plan, the rules' consent and the intent stand together.
+pub(super) fn begin(
+    draft: &mut Draft<'_>,
+    name: &RunName,
+    plan: Plan,
+    allowed: Allowed,
+) -> Result<(), Illegal> {
+    let run = || name.clone();
+    let result = plan.sentence();
+    draft.push(Event::Planned { run: run(), plan })?;
+    draft.push(Event::PhaseChanged { run: run(), to: Phase::Running, reason: result.clone() })?;
+    draft.push(Event::StepDone { run: run(), kind: StepKind::Precheck, result })?;
+    let complete_by = draft.by(draft.world.fleet.policy.workflow.step_budget);
+    draft.push(Event::ShiftBegun { run: run(), allowed, complete_by })
+}
+
+/// Records what zones should hold, whenever that differs from what was wanted last.
+fn want_zones(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    let shifted =
+        draft.events.iter().any(|e| matches!(e, Event::ShiftBegun { .. } | Event::StampSeen { .. }));
+    if !draft.world.zones_dirty && !shifted {
+        return Ok(());
+    }
+    for zone in draft.world.fleet.zones.values() {
+        // A zone that would answer nothing is left as it is; NeverEmpty has said so to whoever asked.
+        let Ok(set) = route_set(draft.world.fleet, zone, &draft.state.routes) else { continue };
+        let hash = content_hash(&set);
+        if draft.state.zones.get(&zone.name).is_none_or(|state| state.wanted.hash != hash) {
+            draft.push(Event::ZoneWanted { zone: zone.name.clone(), hash })?;
+        }
+    }
+    Ok(())
+}
+
+/// Hash of a zone's desired content.
+pub(super) fn content_hash(set: &crate::routing::RouteSet) -> String {
+    let mut hash = Sha256::new();
+    for (name, answer) in &set.answers {
+        hash.update(format!("{name} {answer:?}\n"));
+    }
+    hex(&hash.finalize()[..8])
+}
+
+impl Run {
+    fn requested(request: &Request) -> Self {
+        Self {
+            uid: Some(request.uid.clone()),
+            origin: request.origin,
+            mode: request.mode,
+            dry_run: request.dry_run,
+            subject: request.subject.clone(),
+            targets: request.targets.clone(),
+            reason: match &request.reason {
+                Some(reason) => format!("{:?} of {} asked for: {reason}", request.mode, request.subject),
+                None => format!("{:?} of {} asked for", request.mode, request.subject),
+            },
+            ..Self::blank(&request.subject)
+        }
+    }
+
+    fn automatic(draft: &Draft<'_>, subject: &Subject) -> Self {
+        let reason = finding(draft.world.assessment, subject).map(|finding| finding.sentence.clone());
+        Self { reason: reason.unwrap_or_default(), origin: Origin::Engine, ..Self::blank(subject) }
+    }
+
+    fn blank(subject: &Subject) -> Self {
+        Self {
+            uid: None,
+            origin: Origin::Person,
+            mode: Mode::Failover,
+            dry_run: false,
+            subject: subject.clone(),
+            targets: Targets::default(),
+            phase: Phase::Pending,
+            reason: String::new(),
+            plan: None,
+            steps: StepKind::ORDER.map(Step::new).into(),
+            times: super::state::Times::default(),
+            timeline: std::collections::VecDeque::new(),
+        }
+    }
+}

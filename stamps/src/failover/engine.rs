@@ -1,0 +1,518 @@
+//! The whole engine as one function of inputs: leadership, commits in flight, lost answers and takeover included.
+//!
+//! The operator and the simulator are two drivers of [`Engine::on`]; neither has an `if` about the domain.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{
+    command::{Command, Committed, Key, Settled, commands, observe},
+    decide::{World, ZoneSeen, decide},
+    event::Event,
+    leadership::{Lead, Lease, LeaseSeen, Role},
+    phase::StepKind,
+    request::Request,
+    state::{FleetState, Origin},
+    supervise::Ages,
+};
+use crate::{
+    fleet::{Automation, Fleet},
+    names::{FleetUid, ReplicaName, RunName, VantageName, ZoneName},
+    resilience::backoff_ceiling,
+    routing::{FenceSeen, Observation, Outcome},
+    time::{Mono, Now},
+    verdict::{Assessment, Report, Table, assess},
+};
+
+/// Commits are at least this far apart, so that what happens together is written together.
+pub const COMMIT_EVERY: Duration = Duration::from_millis(50);
+/// How often a vantage writes its report even when nothing changed.
+pub const REPORT_PERIOD: Duration = Duration::from_secs(10);
+/// A report is fresh for two and a half periods after it was seen to change.
+const FRESH_FOR: Duration = Duration::from_secs(25);
+/// Between two looks at a zone while a run waits for what it shows.
+const OBSERVE_BUSY: Duration = Duration::from_millis(250);
+/// Between two looks at a zone otherwise.
+const OBSERVE_IDLE: Duration = Duration::from_secs(10);
+/// Between two wake-ups when nothing is under way.
+const IDLE_TICK: Duration = Duration::from_millis(500);
+
+/// What the engine is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// What the register holds: the answer to a load or a commit, or what a watch saw.
+    Stored(Box<FleetState>),
+    /// There is no register. `known`: there was one before.
+    Missing {
+        /// The fleet's status names a register's UID.
+        known: bool,
+    },
+    /// The register is in a format that this binary does not know.
+    TooNew {
+        /// The format's version.
+        version: i64,
+    },
+    /// A commit was not made: somebody else had changed the register.
+    Lost,
+    /// It is not known whether a commit was made, or a load failed.
+    Unknown,
+    /// A commit was not made, because the Gate, read live, did not allow it. None: it could not be read.
+    GateShut(Option<Automation>),
+    /// The heartbeat Lease, as a watch or a poll saw it.
+    Lease(LeaseSeen),
+    /// A renewal that began at `started` has come to its end.
+    Beaten {
+        /// When it began.
+        started: Mono,
+        /// Whether it was good.
+        good: bool,
+    },
+    /// The validated snapshot.
+    Fleet(Box<Fleet>),
+    /// A vantage's report, and the version of the object that carried it.
+    Report {
+        /// What it says.
+        report: Report,
+        /// Changes with every write.
+        version: String,
+    },
+    /// A look at a zone.
+    Observed {
+        /// Compared with the content of this commit.
+        against: crate::names::Point,
+        /// What was seen.
+        observation: Observation,
+    },
+    /// An agent's answer.
+    Outcome(Key, Outcome),
+    /// A `Failover` object is there.
+    Request(RunName, Request),
+    /// A `Failover` object was deleted.
+    Withdrawn(RunName),
+    /// Time has passed.
+    Tick,
+    /// The process is to end.
+    Stop,
+}
+
+/// What the engine asks for.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Read the register.
+    Load,
+    /// Write the register, if it is still as it was read.
+    Commit {
+        /// The new state.
+        state: Box<FleetState>,
+        /// Read the Gate live first; unless it says Automatic, do not write.
+        gate: bool,
+    },
+    /// Renew the Lease.
+    Beat,
+    /// Give the Lease up.
+    Release,
+    /// Have an agent do this.
+    Perform(Key, Command),
+    /// This is no longer wanted; its outcome will not be read.
+    Forget(Key),
+    /// Show this to people.
+    Project(Box<Picture>),
+    /// No longer the leader: stop every agent.
+    StepDown(String),
+    /// Call again by then at the latest.
+    WakeAt(Mono),
+}
+
+/// Everything that views are made of.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The register, if there is one.
+    pub state: Option<FleetState>,
+    /// The fleet, if it is known.
+    pub fleet: Option<Fleet>,
+    /// What the vantages say.
+    pub assessment: Assessment,
+    /// The newest look at every zone.
+    pub zones: BTreeMap<ZoneName, ZoneSeen>,
+    /// Effects that are not done, with the reason.
+    pub troubles: Vec<String>,
+    /// Whether this replica leads, and if not, why it stopped last.
+    pub leading: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Heard {
+    report: Report,
+    version: String,
+    /// When its version was seen to change. A first sight is no change.
+    changed: Option<Mono>,
+}
+
+/// The engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(super) me: ReplicaName,
+    pub(super) role: Role,
+    pub(super) lease: Lease,
+    pub(super) committed: Option<Committed>,
+    pub(super) fleet_uid: Option<FleetUid>,
+    snapshot: Option<Fleet>,
+    fleet: Option<Fleet>,
+    heard: BTreeMap<VantageName, Heard>,
+    assessment: Assessment,
+    judged: Vec<bool>,
+    requests: BTreeMap<RunName, Request>,
+    withdrawn: BTreeSet<RunName>,
+    zones: BTreeMap<ZoneName, ZoneSeen>,
+    looked: BTreeMap<ZoneName, Mono>,
+    settled: BTreeMap<Key, Settled>,
+    performing: BTreeMap<Key, Command>,
+    retry: BTreeMap<Key, (u32, Mono)>,
+    ages: Ages,
+    zones_dirty: bool,
+    changed: bool,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet. `jitter` (up to a second) keeps challengers apart.
+    pub fn new(me: ReplicaName, jitter: Duration) -> Self {
+        Self {
+            me,
+            role: Role::Follower,
+            lease: Lease::new(jitter),
+            committed: None,
+            fleet_uid: None,
+            snapshot: None,
+            fleet: None,
+            heard: BTreeMap::new(),
+            assessment: Assessment::default(),
+            judged: Vec::new(),
+            requests: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
+            zones: BTreeMap::new(),
+            looked: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            performing: BTreeMap::new(),
+            retry: BTreeMap::new(),
+            ages: Ages::default(),
+            zones_dirty: true,
+            changed: true,
+        }
+    }
+
+    /// Takes one input in and says what is to be done.
+    pub fn on(&mut self, input: Input, now: Now) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.take(input, now, &mut out);
+        self.judge(now);
+        self.keep_leadership(now, &mut out);
+        self.commit(now, &mut out);
+        self.dispatch(now, &mut out);
+        self.show(&mut out);
+        out.push(Output::WakeAt(self.wake_at(now)));
+        out
+    }
+
+    /// Whether this replica leads.
+    pub fn leading(&self) -> Option<i64> {
+        match &self.role {
+            Role::Leader(lead) => Some(lead.epoch),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, input: Input, now: Now, out: &mut Vec<Output>) {
+        match input {
+            Input::Stored(state) => self.stored(*state, now, out),
+            Input::Missing { known } => self.missing(known, now, out),
+            Input::TooNew { version } => self.too_new(version, now, out),
+            Input::Lost => self.lost(now, out),
+            Input::Unknown => self.unknown(now, out),
+            Input::GateShut(automation) => self.gate_shut(automation, now),
+            Input::Lease(seen) => self.lease_seen(seen, now, out),
+            Input::Beaten { started, good } => self.beaten(started, good),
+            Input::Fleet(fleet) => self.snapshot_came(*fleet),
+            Input::Report { report, version } => self.heard(report, version, now),
+            Input::Observed { against, observation } => self.observed(against, observation),
+            Input::Outcome(key, outcome) => self.settle(key, outcome, now, out),
+            Input::Request(name, request) => {
+                self.withdrawn.remove(&name);
+                self.requests.insert(name, request);
+            }
+            Input::Withdrawn(name) => {
+                self.requests.remove(&name);
+                self.withdrawn.insert(name);
+            }
+            Input::Tick => {}
+            Input::Stop => self.stop(now, out),
+        }
+    }
+
+    fn snapshot_came(&mut self, fleet: Fleet) {
+        self.fleet_uid = Some(fleet.uid.clone());
+        if self.snapshot.as_ref() != Some(&fleet) {
+            self.snapshot = Some(fleet);
+            self.refresh_fleet();
+        }
+    }
+
+    /// The fleet that decisions see: the snapshot, and what the register remembers.
+    pub(super) fn refresh_fleet(&mut self) {
+        let fleet = self.snapshot.clone().map(|fleet| match &self.committed {
+            Some(committed) => committed.state().remember(fleet),
+            None => fleet,
+        });
+        if fleet != self.fleet {
+            self.fleet = fleet;
+            self.zones_dirty = true;
+            self.judged.clear();
+            self.changed = true;
+        }
+    }
+
+    fn gate_shut(&mut self, automation: Option<Automation>, now: Now) {
+        // What cannot be read is closed; the watch opens it again.
+        let gate = automation.unwrap_or(Automation::Hold);
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.automation = gate;
+        }
+        self.refresh_fleet();
+        self.commit_over(now);
+    }
+
+    fn heard(&mut self, report: Report, version: String, now: Now) {
+        let name = report.vantage.clone();
+        let changed = match self.heard.get(&name) {
+            None => None,
+            Some(before) if before.version == version => before.changed,
+            Some(_) => Some(now.mono),
+        };
+        self.heard.insert(name, Heard { report, version, changed });
+        self.judged.clear();
+    }
+
+    /// Verdicts anew, if a report, the fleet or somebody's freshness changed.
+    fn judge(&mut self, now: Now) {
+        let Some(fleet) = &self.fleet else { return };
+        let fresh = |heard: &Heard| heard.changed.is_some_and(|at| now.mono.since(at) < FRESH_FOR);
+        let mut key: Vec<bool> = self.heard.values().map(fresh).collect();
+        key.push(true);
+        if key == self.judged {
+            return;
+        }
+        let mut table = Table::default();
+        for heard in self.heard.values() {
+            table.put(heard.report.clone(), fresh(heard));
+        }
+        let assessment = assess(fleet, &table);
+        self.judged = key;
+        if assessment != self.assessment {
+            self.assessment = assessment;
+            self.changed = true;
+        }
+    }
+
+    fn observed(&mut self, against: crate::names::Point, observation: Observation) {
+        let zone = observation.zone.clone();
+        self.performing.remove(&Key::Observe { zone: zone.clone() });
+        if let Role::Leader(lead) = &mut self.role {
+            lead.unseen.remove(&zone);
+        }
+        let seen = ZoneSeen { against, observation };
+        if self.zones.get(&zone) != Some(&seen) {
+            self.zones.insert(zone, seen);
+            self.changed = true;
+        }
+    }
+
+    fn settle(&mut self, key: Key, outcome: Outcome, now: Now, out: &mut Vec<Output>) {
+        let Some(command) = self.performing.remove(&key) else { return };
+        if let Outcome::Fenced { by: FenceSeen::Newer(point) } = &outcome
+            && self.leading().is_some_and(|epoch| point.epoch > epoch)
+        {
+            let reason = format!("a zone's fence carries epoch {}, which is above ours", point.epoch);
+            self.step_down(reason, now, out);
+            return;
+        }
+        if let (Role::Leader(lead), Key::Zone { zone, .. } | Key::Observe { zone }) = (&mut self.role, &key) {
+            lead.unraised.remove(zone);
+            if matches!(key, Key::Observe { .. }) {
+                lead.unseen.remove(zone);
+            }
+        }
+        if outcome == Outcome::Done {
+            self.retry.remove(&key);
+        } else {
+            let (failures, _) = self.retry.get(&key).copied().unwrap_or_default();
+            let pause = backoff_ceiling(failures);
+            self.retry.insert(key.clone(), (failures + 1, now.mono + pause));
+        }
+        let content = match command {
+            Command::Converge { content, .. } | Command::RaiseFence { content, .. } => Some(content),
+            Command::Observe { .. } | Command::Publish { .. } => None,
+        };
+        self.settled.insert(key, Settled { outcome, content });
+        self.changed = true;
+    }
+
+    /// Decides, and sends what was decided to the register. One commit at a time.
+    fn commit(&mut self, now: Now, out: &mut Vec<Output>) {
+        let (Role::Leader(lead), Some(fleet), Some(committed)) = (&self.role, &self.fleet, &self.committed)
+        else {
+            return;
+        };
+        if !lead.may_commit(now) {
+            return;
+        }
+        let world = World {
+            fleet,
+            assessment: &self.assessment,
+            requests: &self.requests,
+            withdrawn: &self.withdrawn,
+            zones: &self.zones,
+            settled: &self.settled,
+            ages: &self.ages,
+            ready: lead.ready(),
+            zones_dirty: self.zones_dirty,
+        };
+        let ready = world.ready;
+        let next = decide(committed.state(), &world, now)
+            .and_then(|events| Ok((committed.state().after(&events, now.wall)?, events)));
+        match next {
+            Err(illegal) => self.step_down(format!("a decision was not legal: {illegal}"), now, out),
+            Ok((_, events)) if events.is_empty() => self.zones_dirty &= !ready,
+            Ok((state, events)) => {
+                self.zones_dirty &= !ready;
+                let gate = events.iter().any(|event| is_automatic_shift(event, &state));
+                self.start_commit(state.clone(), now);
+                out.push(Output::Commit { state: Box::new(state), gate });
+            }
+        }
+    }
+
+    /// The register has given this back: everything else follows it.
+    pub(super) fn accept(&mut self, state: FleetState, now: Now) {
+        self.ages.follow(&state, now);
+        self.withdrawn.retain(|name| state.runs.get(name).is_some_and(|run| !run.phase.is_end()));
+        // An outcome that the register has taken in has done its work.
+        let wanted: BTreeSet<Key> = self
+            .fleet
+            .iter()
+            .flat_map(|fleet| commands(&Committed::new(state.clone()), fleet))
+            .map(|(key, _)| key)
+            .collect();
+        self.settled.retain(|key, _| wanted.contains(key));
+        self.retry.retain(|key, _| wanted.contains(key));
+        self.committed = Some(Committed::new(state));
+        self.changed = true;
+        self.refresh_fleet();
+    }
+
+    /// Sends agents what the register asks for, and calls back what it no longer asks for.
+    fn dispatch(&mut self, now: Now, out: &mut Vec<Output>) {
+        let (Role::Leader(lead), Some(fleet), Some(committed)) =
+            (&mut self.role, &self.fleet, &self.committed)
+        else {
+            return;
+        };
+        let wanted = commands(committed, fleet);
+        let gone: Vec<Key> = self
+            .performing
+            .keys()
+            .filter(|key| !matches!(key, Key::Observe { .. }) && !wanted.iter().any(|(k, _)| k == *key))
+            .cloned()
+            .collect();
+        for key in gone {
+            self.performing.remove(&key);
+            out.push(Output::Forget(key));
+        }
+        // A zone for which nothing can be asked now is not waited for.
+        lead.unraised.retain(|zone| {
+            wanted.iter().any(|(key, _)| matches!(key, Key::Zone { zone: z, .. } if z == zone))
+        });
+        let due = |key: &Key| {
+            let settled = self.settled.get(key).is_some_and(|settled| settled.outcome == Outcome::Done);
+            let resting = self.retry.get(key).is_some_and(|(_, at)| *at > now.mono);
+            !settled && !resting && !self.performing.contains_key(key)
+        };
+        let mut perform: Vec<(Key, Command)> = wanted.into_iter().filter(|(key, _)| due(key)).collect();
+        let verifying = committed
+            .state()
+            .live_runs()
+            .any(|(_, run)| run.current().is_some_and(|step| matches!(step.kind, StepKind::Verify)));
+        let pause = if verifying || !lead.unseen.is_empty() { OBSERVE_BUSY } else { OBSERVE_IDLE };
+        for zone in fleet.zones.keys() {
+            let rested = self.looked.get(zone).is_none_or(|at| now.mono.since(*at) >= pause);
+            let busy = self.performing.contains_key(&Key::Observe { zone: zone.clone() });
+            let look = observe(committed, fleet, zone);
+            if look.is_none() {
+                lead.unseen.remove(zone);
+            }
+            if let Some(look) = look.filter(|_| rested && !busy) {
+                self.looked.insert(zone.clone(), now.mono);
+                perform.push(look);
+            }
+        }
+        lead.unseen.retain(|zone| fleet.zones.contains_key(zone));
+        for (key, command) in perform {
+            self.performing.insert(key.clone(), command.clone());
+            out.push(Output::Perform(key, command));
+        }
+    }
+
+    /// Forgets everything that only a leader does.
+    pub(super) fn drop_work(&mut self, out: &mut Vec<Output>) {
+        out.extend(std::mem::take(&mut self.performing).into_keys().map(Output::Forget));
+        self.settled.clear();
+        self.retry.clear();
+        self.looked.clear();
+        self.zones.clear();
+        self.ages = Ages::default();
+        self.changed = true;
+    }
+
+    /// Starts the leader's work on a register that it has just taken.
+    pub(super) fn take_over(&mut self, now: Now) -> Lead {
+        self.zones_dirty = true;
+        self.changed = true;
+        let zones: BTreeSet<ZoneName> =
+            self.committed.iter().flat_map(|c| c.state().zones.keys().cloned()).collect();
+        Lead::new(self.committed.as_ref().map_or(0, |c| c.state().point.epoch), zones, now)
+    }
+
+    fn show(&mut self, out: &mut Vec<Output>) {
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        let troubles = self
+            .settled
+            .iter()
+            .filter(|(_, settled)| settled.outcome != Outcome::Done)
+            .map(|(key, settled)| format!("{key}: {}", settled.outcome))
+            .collect();
+        out.push(Output::Project(Box::new(Picture {
+            state: self.committed.as_ref().map(|committed| committed.state().clone()),
+            fleet: self.fleet.clone(),
+            assessment: self.assessment.clone(),
+            zones: self.zones.clone(),
+            troubles,
+            leading: self.leading().is_some(),
+        })));
+    }
+
+    fn wake_at(&self, now: Now) -> Mono {
+        let busy = self
+            .committed
+            .as_ref()
+            .is_some_and(|c| c.state().live_runs().next().is_some() || !c.state().doubts.is_empty());
+        now.mono + if busy && self.leading().is_some() { COMMIT_EVERY } else { IDLE_TICK }
+    }
+}
+
+/// Whether an event is the intent of an automatic run, which the Gate must still allow when it is written.
+fn is_automatic_shift(event: &Event, state: &FleetState) -> bool {
+    match event {
+        Event::ShiftBegun { run, .. } => state.runs.get(run).is_some_and(|run| run.origin == Origin::Engine),
+        _ => false,
+    }
+}

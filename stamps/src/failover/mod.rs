@@ -1,0 +1,34 @@
+//! Failover runs: what the register remembers, how it changes, what follows from it, and the engine around all that.
+//!
+//! One line runs through the files: an [`Input`] changes what the [`Engine`] knows; [`decide`] turns that into
+//! [`Event`]s; [`FleetState::after`] applies them by the table in `phase`; the register stores the result; what
+//! it gives back is [`Committed`], and only from that are [`Command`]s derived. Their outcomes come in as inputs again.
+
+mod command;
+mod decide;
+mod engine;
+mod event;
+mod leadership;
+mod phase;
+mod plan;
+mod progress;
+mod request;
+mod state;
+mod supervise;
+#[cfg(test)]
+mod tests;
+
+pub use command::{Command, Committed, Key, Settled, commands};
+pub use decide::{World, ZoneSeen, decide};
+pub use engine::{COMMIT_EVERY, Engine, Input, Output, Picture, REPORT_PERIOD};
+pub use event::{Event, Illegal};
+pub use leadership::{LeaseSeen, PATIENCE, RENEW_EVERY, SELF_STOP};
+pub use phase::{Phase, StepKind, StepState};
+pub use plan::{NoPlan, plan};
+pub use request::{Control, Request};
+pub use state::{
+    About, Content, Doubt, ENDED_RUNS_MAX, FORMAT_VERSION, FleetState, Mode, Notice, OUTBOX_MAX, Origin, Out,
+    Outbox, Plan, Run, Said, StampRecord, Step, Subject, TIMELINE_MAX, Targets, Times, UnknownSubject,
+    ZoneState,
+};
+pub use supervise::{AgeKey, Ages};

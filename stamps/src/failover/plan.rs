@@ -1,0 +1,238 @@
+//! What a run would move where. Pure, and the same for a dry run, a person and automation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::state::{FleetState, Mode, Plan, Subject, Targets, count_buckets};
+use crate::{
+    fleet::{DataMode, Fleet, GeodeLifecycle, Stamp, StampLifecycle},
+    names::StampName,
+    routing::{Move, effective},
+    verdict::{Assessment, Verdict},
+};
+
+/// Why no plan can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlan {
+    /// The subject does not exist.
+    #[error("{0} does not exist in this fleet; `kubectl get geodes,stamps` lists what does")]
+    UnknownSubject(Subject),
+    /// Part of the subject has data that only one stamp may write.
+    #[error(
+        "DataModeUnsupported: {} of {subject} {} SingleWriter data; moving them needs a fence and a promotion, which \
+         this version does not do",
+        stamps.join(", "),
+        if stamps.len() == 1 { "has" } else { "have" }
+    )]
+    DataModeUnsupported {
+        /// The subject.
+        subject: Subject,
+        /// Its single-writer stamps.
+        stamps: Vec<String>,
+    },
+    /// There is nothing to move.
+    #[error("{0}")]
+    NothingToMove(String),
+    /// No stamp may take the load.
+    #[error("no stamp may take the load of {subject}: {}", reasons(not_chosen))]
+    NoTarget {
+        /// The subject.
+        subject: Subject,
+        /// Why each stamp was not chosen.
+        not_chosen: BTreeMap<StampName, String>,
+    },
+}
+
+fn reasons(not_chosen: &BTreeMap<StampName, String>) -> String {
+    let mut texts: Vec<String> =
+        not_chosen.iter().take(6).map(|(stamp, reason)| format!("{stamp} {reason}")).collect();
+    if not_chosen.len() > texts.len() {
+        texts.push(format!("and {} more", not_chosen.len() - texts.len()));
+    }
+    if texts.is_empty() { "there is no other stamp".to_owned() } else { texts.join(", ") }
+}
+
+impl Plan {
+    /// The plan in one sentence.
+    pub fn sentence(&self) -> String {
+        let to: Vec<String> = count_buckets(&self.moves)
+            .into_iter()
+            .map(|(stamp, count)| format!("{stamp} +{count}"))
+            .collect();
+        format!("{} buckets with {} tenants move ({})", self.moves.len(), self.tenants, to.join(", "))
+    }
+
+    fn new(fleet: &Fleet, moves: Vec<Move>, not_chosen: BTreeMap<StampName, String>) -> Self {
+        let mut hash = Sha256::new();
+        for mv in &moves {
+            hash.update(format!("{}/{}>{}\n", mv.home, mv.bucket, mv.to));
+        }
+        let tenants = moves.iter().map(|mv| fleet.load_of(&mv.home, mv.bucket).tenants).sum();
+        Self { moves, hash: hex(&hash.finalize()[..8]), tenants, not_chosen }
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Makes the plan of a run.
+pub fn plan(
+    fleet: &Fleet,
+    state: &FleetState,
+    assessment: &Assessment,
+    subject: &Subject,
+    mode: Mode,
+    targets: &Targets,
+) -> Result<Plan, NoPlan> {
+    let sources = subject.stamps(fleet);
+    if sources.is_empty() {
+        return Err(NoPlan::UnknownSubject(subject.clone()));
+    }
+    let single_writers: Vec<String> = sources
+        .iter()
+        .filter(|name| fleet.stamps.get(*name).is_some_and(|stamp| stamp.data == DataMode::SingleWriter))
+        .map(ToString::to_string)
+        .collect();
+    if !single_writers.is_empty() {
+        return Err(NoPlan::DataModeUnsupported { subject: subject.clone(), stamps: single_writers });
+    }
+    match mode {
+        Mode::Failover => evacuate(fleet, state, assessment, subject, &sources, targets),
+        Mode::Failback => bring_home(fleet, state, subject, &sources),
+    }
+}
+
+/// Every bucket that a source serves goes to the allowed target that is then least loaded for its capacity.
+fn evacuate(
+    fleet: &Fleet,
+    state: &FleetState,
+    assessment: &Assessment,
+    subject: &Subject,
+    sources: &BTreeSet<StampName>,
+    targets: &Targets,
+) -> Result<Plan, NoPlan> {
+    let mut leaving: Vec<_> =
+        sources.iter().flat_map(|source| state.routes.served_by(fleet, source)).collect();
+    if leaving.is_empty() {
+        return Err(NoPlan::NothingToMove(format!(
+            "{subject} serves no bucket; there is nothing to move away"
+        )));
+    }
+    let mut not_chosen = BTreeMap::new();
+    let mut candidates: BTreeMap<&StampName, Candidate<'_>> = BTreeMap::new();
+    for stamp in fleet.stamps.values().filter(|stamp| !sources.contains(&stamp.name)) {
+        match unfit(fleet, assessment, targets, stamp) {
+            Some(reason) => {
+                not_chosen.insert(stamp.name.clone(), reason);
+            }
+            None => {
+                candidates.insert(&stamp.name, Candidate::new(fleet, state, stamp));
+            }
+        }
+    }
+    if candidates.is_empty() {
+        return Err(NoPlan::NoTarget { subject: subject.clone(), not_chosen });
+    }
+    // Largest first packs best; names break ties, so the same input gives the same plan.
+    leaving.sort_by_key(|(home, bucket)| {
+        (std::cmp::Reverse(fleet.load_of(home, *bucket).units), home.clone(), *bucket)
+    });
+    let mut moves = Vec::with_capacity(leaving.len());
+    for (home, bucket) in leaving {
+        let units = u64::from(fleet.load_of(&home, bucket).units);
+        let best = if candidates.contains_key(&home) {
+            // A bucket that was away goes home when its home is fit.
+            Some(home.clone())
+        } else {
+            candidates.values().min_by_key(|c| c.rank(units)).map(|c| c.stamp.name.clone())
+        };
+        if let Some(to) = best {
+            if let Some(candidate) = candidates.get_mut(&to) {
+                candidate.take(units);
+            }
+            moves.push(Move { home, bucket, to });
+        }
+    }
+    moves.sort();
+    Ok(Plan::new(fleet, moves, not_chosen))
+}
+
+/// A target while buckets are being assigned.
+struct Candidate<'a> {
+    stamp: &'a Stamp,
+    order: u32,
+    units: u64,
+    buckets: u64,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(fleet: &Fleet, state: &FleetState, stamp: &'a Stamp) -> Self {
+        let served = state.routes.served_by(fleet, &stamp.name);
+        let units = served.iter().map(|(home, bucket)| u64::from(fleet.load_of(home, *bucket).units)).sum();
+        let order = fleet.geodes.get(&stamp.geode).map_or(u32::MAX, |geode| geode.failover_order);
+        Self { stamp, order, units, buckets: served.len() as u64 }
+    }
+
+    /// Lower is better: load after taking `units` in permille of capacity, then buckets, then order, then name.
+    fn rank(&self, units: u64) -> (u64, u64, u32, &StampName) {
+        let capacity = u64::from(self.stamp.capacity.units).max(1);
+        ((self.units + units) * 1000 / capacity, self.buckets, self.order, &self.stamp.name)
+    }
+
+    fn take(&mut self, units: u64) {
+        self.units += units;
+        self.buckets += 1;
+    }
+}
+
+/// Why a stamp may not be a target, if it may not.
+fn unfit(fleet: &Fleet, assessment: &Assessment, targets: &Targets, stamp: &Stamp) -> Option<String> {
+    let geode = fleet.geodes.get(&stamp.geode);
+    if !targets.allow(stamp) {
+        return Some("is not among the requested targets".to_owned());
+    }
+    if stamp.lifecycle != StampLifecycle::Active {
+        return Some(format!("is {:?}", stamp.lifecycle));
+    }
+    if geode.is_none_or(|geode| geode.lifecycle == GeodeLifecycle::OutOfRotation) {
+        return Some(format!("stands in {}, which is out of rotation", stamp.geode));
+    }
+    if !fleet.policy.allowed_targets.is_empty() && !fleet.policy.allowed_targets.contains(&stamp.geode) {
+        return Some(format!("stands in {}, which the policy does not allow as a target", stamp.geode));
+    }
+    if stamp.data == DataMode::SingleWriter {
+        return Some("has SingleWriter data".to_owned());
+    }
+    match assessment.stamps.get(&stamp.name).map_or(Verdict::Unknown, |finding| finding.verdict) {
+        Verdict::Healthy => None,
+        verdict => Some(format!("is {verdict:?}")),
+    }
+}
+
+/// Every bucket whose home is in the subject goes home.
+fn bring_home(
+    fleet: &Fleet,
+    state: &FleetState,
+    subject: &Subject,
+    sources: &BTreeSet<StampName>,
+) -> Result<Plan, NoPlan> {
+    let moves: Vec<Move> = sources
+        .iter()
+        .filter_map(|name| fleet.stamps.get(name))
+        .flat_map(|home| home.bucket_ids().map(move |bucket| (home, bucket)))
+        .filter(|(home, bucket)| effective(&state.routes, &home.name, *bucket) != &home.name)
+        .map(|(home, bucket)| Move { home: home.name.clone(), bucket, to: home.name.clone() })
+        .collect();
+    if moves.is_empty() {
+        return Err(NoPlan::NothingToMove(format!(
+            "every bucket of {subject} is at home; there is nothing to bring back"
+        )));
+    }
+    Ok(Plan::new(fleet, moves, BTreeMap::new()))
+}

@@ -1,0 +1,28 @@
+//! Evidence: at least two regions other than the subject's own, each by its own majority, for the whole hold.
+//!
+//! Default hold: stamp 60 s, geode 120 s. Binds: automatic failovers.
+
+use super::{Facts, Proposal};
+use crate::{
+    failover::{Mode, Origin, Subject},
+    verdict::EVIDENCE_REGIONS,
+};
+
+pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
+    if proposal.origin != Origin::Engine || proposal.mode != Mode::Failover {
+        return None;
+    }
+    let detection = facts.fleet.policy.detection;
+    let (finding, hold) = match proposal.subject {
+        Subject::Geode(geode) => (facts.assessment.geodes.get(geode), detection.geode_hold),
+        Subject::Stamp(stamp) => (facts.assessment.stamps.get(stamp), detection.stamp_hold),
+    };
+    let regions = finding.map_or(0, |f| f.evidence().filter(|(_, says)| says.lasting >= hold).count());
+    (regions < EVIDENCE_REGIONS).then(|| {
+        format!(
+            "{regions} of the regions outside {} say down for the whole hold of {} s, and {EVIDENCE_REGIONS} are needed",
+            proposal.subject,
+            hold.as_secs()
+        )
+    })
+}
