@@ -88,20 +88,14 @@ async fn run(path: &Path) -> anyhow::Result<()> {
 
 /// Lines that a shell can take over, with what a person wants to know as comments.
 fn describe(state: &State, path: &Path) -> String {
-    let mut text = state.exports(path);
-    text.push_str(&format!("# namespace {}, zone {}\n", state.namespace, state.zone));
+    let (namespace, zone, control) = (&state.namespace, &state.zone, state.control);
+    let mut lines = vec![state.exports(path), format!("# namespace {namespace}, zone {zone}\n")];
     for (region, address) in &state.dns {
-        text.push_str(&format!(
-            "# DNS {region}: dig @{} -p {} {} SOA\n",
-            address.ip(),
-            address.port(),
-            state.zone
-        ));
+        lines.push(format!("# DNS {region}: dig @{} -p {} {zone} SOA\n", address.ip(), address.port()));
     }
-    let control = state.control;
-    text.push_str(&format!("# stamps: curl http://{control}/stamps\n"));
-    text.push_str(&format!("# kill a region: curl -X PUT -d dead http://{control}/regions/westeurope\n"));
-    text
+    lines.push(format!("# stamps: curl http://{control}/stamps\n"));
+    lines.push(format!("# kill a region: curl -X PUT -d dead http://{control}/regions/westeurope\n"));
+    lines.concat()
 }
 
 #[expect(clippy::print_stdout, reason = "the output is the command's result")]

@@ -21,7 +21,7 @@ use crate::{tools, wait};
 
 const FIELD_MANAGER: &str = "lifeboat-testbed";
 /// The API server serves a new kind within a second or two; beside compilers later.
-const ESTABLISHED_WITHIN: Duration = Duration::from_secs(60);
+const ESTABLISHED_WITHIN: Duration = Duration::from_mins(1);
 const ROLES: &str = include_str!("../manifests/rbac.yaml");
 
 /// The role of operators.

@@ -31,7 +31,10 @@ where
     }
 }
 
-/// Like [`until`], for scenarios: panics with the sentence.
+/// Like [`until`], for scenarios.
+///
+/// # Panics
+/// With the sentence that says what was waited for and seen, when the bound has passed.
 pub async fn wait_for<T, E, F, P>(what: &str, bound: Duration, probe: P) -> T
 where
     E: Display,

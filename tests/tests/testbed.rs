@@ -35,6 +35,7 @@ fn config_map(name: &str) -> ConfigMap {
     serde_json::from_value(json!({ "metadata": { "name": name } })).expect("a config map needs only a name")
 }
 
+#[expect(clippy::panic, reason = "a test's helper, called from nothing else")]
 fn status_of<T: std::fmt::Debug>(result: Result<T, kube::Error>) -> u16 {
     match result {
         Err(kube::Error::Api(status)) => status.code,
