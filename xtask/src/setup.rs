@@ -1,5 +1,8 @@
 //! Brings in what the testbed needs and the machine lacks. Each part is done only when it is missing.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
