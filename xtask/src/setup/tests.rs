@@ -19,8 +19,7 @@ fn go_mod_names_the_folder_and_the_linker_flags() {
 #[test]
 fn go_mod_without_a_version_is_an_error_that_names_it() {
     let file = std::env::temp_dir().join(format!("lifeboat-xtask-go.mod.{}", std::process::id()));
-    std::fs::write(&file, "module x\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3\n)\n")
-        .unwrap();
+    std::fs::write(&file, "module x\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3\n)\n").unwrap();
     let error = Versions::read(&file).err().map(|e| e.to_string()).unwrap_or_default();
     std::fs::remove_file(&file).unwrap();
     assert!(error.contains("does not say the version of go.etcd.io/etcd/server/v3"), "{error}");
