@@ -55,7 +55,10 @@ pub fn files() -> Result<Vec<(String, String)>, DefinitionError> {
         .into_iter()
         .map(|crd| {
             let name = crd.metadata.name.clone().unwrap_or_default();
-            let yaml = serde_saphyr::to_string(&crd)
+            let mut value = serde_json::to_value(&crd)
+                .map_err(|source| DefinitionError::Json { name: name.clone(), source })?;
+            whole(&mut value);
+            let yaml = serde_saphyr::to_string(&value)
                 .map_err(|error| DefinitionError::Yaml { name: name.clone(), reason: error.to_string() })?;
             Ok((
                 format!("{name}.yaml"),
@@ -100,4 +103,24 @@ fn polish(schema: &mut Value) {
         *text = text.replace('\n', " ");
     }
     map.values_mut().for_each(polish);
+}
+
+/// Writes bounds as whole numbers, which the Kubernetes type keeps as floating point: `256`, not `256.0`.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            // Bounds are far below 2^53, where every whole number is exact.
+            if let Some(exact) = number.as_f64().filter(|_| number.is_f64()).and_then(exactly) {
+                *value = exact.into();
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(whole),
+        Value::Object(map) => map.values_mut().for_each(whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+fn exactly(number: f64) -> Option<i64> {
+    let text = format!("{number:.0}");
+    text.parse::<i64>().ok().filter(|_| number.fract() == 0.0)
 }

@@ -13,6 +13,7 @@ pub mod failover_policy;
 pub mod fleet;
 pub mod geode;
 pub mod later;
+pub mod register;
 mod rules;
 pub mod stamp;
 pub mod state;
@@ -20,6 +21,7 @@ pub mod tenant;
 pub mod text;
 pub mod time;
 pub mod traffic_policy;
+pub mod validate;
 
 pub use failover::{Failover, FailoverSpec, FailoverStatus};
 pub use failover_policy::{FailoverPolicy, FailoverPolicySpec};
