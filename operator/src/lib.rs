@@ -1,1 +1,3 @@
-//! operator (under construction)
+//! The operator: the leader that decides, the agents that act, the status API.
+
+pub mod traffic;
