@@ -79,9 +79,8 @@ impl Observer {
         let mut answers = futures::stream::iter(questions).buffered(NAMES_AT_ONCE);
         while let Some((name, answer)) = answers.next().await {
             match answer {
-                Ok(true) => {}
                 Ok(false) if seen.differing.len() < DIFFERING_MAX => seen.differing.push(name.clone()),
-                Ok(false) => {}
+                Ok(_) => {}
                 Err(error) => return ServerSeen { error: Some(format!("{name}: {error}")), ..seen },
             }
         }
@@ -145,4 +144,35 @@ fn options() -> ResolverOpts {
     // Both names of a question, the address and the alias, go out at once.
     options.max_active_requests = NAMES_AT_ONCE * 2;
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hickory_proto::op::Message;
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A zone has thousands of names; a dead server must not cost a second for each of them.
+    #[tokio::test]
+    async fn a_silent_server_is_asked_for_nothing_but_the_fence() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let server = NameServer { name: "ns".into(), address, geode: None, primary: true };
+        let alias = Answer::Alias { target: "x.app.test.".into(), ttl_s: 60 };
+        let answers: BTreeMap<String, Answer> =
+            (0..100).map(|n| (format!("n{n}.app.test."), alias.clone())).collect();
+        let wanted = RouteSet { zone: "app.test.".into(), answers };
+
+        let seen = Observer::new(&server).unwrap().look("_lifeboat.f1.app.test.", &wanted).await;
+        assert!(!seen.answered && !seen.matches && seen.error.is_some(), "{seen:?}");
+        let mut buffer = [0; 512];
+        let mut asked = BTreeSet::new();
+        while let Ok(length) = socket.try_recv(&mut buffer) {
+            asked.insert(Message::from_vec(&buffer[..length]).unwrap().queries[0].name().to_string());
+        }
+        assert_eq!(asked, BTreeSet::from(["_lifeboat.f1.app.test.".to_owned()]));
+    }
 }

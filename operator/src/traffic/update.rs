@@ -7,7 +7,7 @@
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -32,10 +32,6 @@ use super::{
     plan::{self, Foreign, Held, Limits, Seen, Terms},
     wire::{self, Exchange, ReadError},
 };
-
-/// How often one call reads and plans: at first, after a first open answer, after a second. Each further round needs
-/// that the one before got ahead, so this only bounds a streak of lost answers over a change of several messages.
-const ROUNDS_MAX: usize = 3;
 
 /// Most foreign names that one sentence lists.
 const NAMED_MAX: usize = 8;
@@ -109,10 +105,11 @@ impl DnsUpdate {
         let all = desired.answers.iter().map(|(name, answer)| (absolute(name), answer.clone()));
         let mut answers: BTreeMap<String, Answer> = all.collect();
         if let Scope::Only(names) = scope {
-            if let Some(missing) = names.iter().find(|name| !answers.contains_key(&absolute(name))) {
+            let names: BTreeSet<String> = names.iter().map(|name| absolute(name)).collect();
+            if let Some(missing) = names.iter().find(|name| !answers.contains_key(*name)) {
                 return Err(format!("{missing} is to be changed, but nothing says what it should answer"));
             }
-            answers.retain(|name, _| names.iter().any(|asked| absolute(asked) == *name));
+            answers.retain(|name, _| names.contains(name));
         }
         match answers.keys().find(|name| !below(&self.zone.name, name)) {
             Some(outside) => Err(format!("{outside} does not lie below {}", self.zone.name)),
@@ -120,7 +117,8 @@ impl DnsUpdate {
         }
     }
 
-    /// Reads, plans and sends until nothing is left to do, or until it is clear that more sending would not help.
+    /// Reads, plans and sends until nothing is left to do, or until it is clear that more sending would not help: each
+    /// further round must find fewer names to change than the one before left open, so there is an end.
     pub(super) async fn settle(
         &self,
         desired: &BTreeMap<String, Answer>,
@@ -129,7 +127,7 @@ impl DnsUpdate {
     ) -> Settled {
         let terms = Terms { zone: &self.zone.name, fence, adopt: self.zone.adopt, limits };
         let mut open: Option<Stop> = None;
-        for _ in 0..ROUNDS_MAX {
+        loop {
             let seen = match self.primary.read(&fence.fleet, desired.keys()).await {
                 Ok(seen) => seen,
                 Err(error) => return Settled::only(unread(open, &error)),
@@ -152,8 +150,6 @@ impl DnsUpdate {
                 Err(stop) => return Settled { outcome: stop.outcome, foreign },
             }
         }
-        let spent = || Outcome::Unknown { reason: "every answer of the primary was lost".to_owned() };
-        Settled::only(open.map_or_else(spent, |stop| stop.outcome))
     }
 
     /// Sends `changes` in order, and stops at the first that is not known to have been applied.

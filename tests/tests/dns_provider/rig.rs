@@ -87,16 +87,23 @@ impl Rig {
         Ok(Primary::new(self.dns.primary().address(), &self.zone().name, self.key()?)?)
     }
 
-    /// The one message that would bring `desired` about now.
-    pub(crate) async fn planned(&self, desired: &RouteSet, fence: &Fence) -> anyhow::Result<Change> {
+    /// The messages that would bring `desired` about now.
+    pub(crate) async fn messages(&self, desired: &RouteSet, fence: &Fence) -> anyhow::Result<Vec<Change>> {
         let seen = self.primary()?.read(&fence.fleet, desired.answers.keys()).await?;
         let zone = self.zone().name;
         let terms = Terms { zone: &zone, fence, adopt: false, limits: Limits::DEFAULT };
-        let plan = plan::plan(&seen, &desired.answers, &terms)
-            .map_err(|by| anyhow::anyhow!("kept out by {by:?}"))?;
-        let [change] = <[Change; 1]>::try_from(plan.changes)
-            .map_err(|changes| anyhow::anyhow!("{} messages", changes.len()))?;
-        Ok(change)
+        match plan::plan(&seen, &desired.answers, &terms) {
+            Ok(plan) => Ok(plan.changes),
+            Err(by) => anyhow::bail!("kept out by {by:?}"),
+        }
+    }
+
+    /// The one message that would do it.
+    pub(crate) async fn planned(&self, desired: &RouteSet, fence: &Fence) -> anyhow::Result<Change> {
+        let messages = self.messages(desired, fence).await?;
+        let [one] = <[Change; 1]>::try_from(messages)
+            .map_err(|messages| anyhow::anyhow!("{} messages", messages.len()))?;
+        Ok(one)
     }
 
     /// Changes the zone as a person would.
