@@ -1,1 +1,43 @@
+mod rig;
 
+use rig::Rig;
+
+use super::*;
+
+#[test]
+fn a_region_dies_is_failed_over_by_evidence_and_brought_back_by_a_person() {
+    let mut rig = Rig::leading();
+    assert_eq!(rig.state().stamps.len(), 6);
+    assert_eq!(rig.served_in("weu"), 8);
+    assert!(rig.zone.is_some(), "the zone was written");
+
+    rig.see_for(12, &["weu"]);
+    let (name, run) = rig.automatic();
+    assert_eq!(run.subject.to_string(), "geode/weu", "{name}");
+    assert!(matches!(run.phase, Phase::Running | Phase::Succeeded), "{run:?}");
+    assert_eq!(rig.served_in("weu"), 0);
+
+    rig.see_for(12, &["weu"]);
+    let (_, run) = rig.automatic();
+    assert_eq!(run.phase, Phase::Succeeded, "{run:#?}");
+    assert!(run.steps.iter().all(|step| step.state == StepState::Processed && step.attempt <= 1));
+    assert!(rig.commits.iter().any(|(_, gate)| *gate), "the Gate was looked at");
+    let shown = rig.zone.as_ref().unwrap();
+    assert!(!format!("{:?}", shown.answers).contains("target: \"weu-1.at"));
+
+    rig.request("early", Mode::Failback, "geode/weu");
+    rig.pass(500);
+    assert_eq!(rig.run("early").phase, Phase::Refused);
+    assert!(rig.run("early").reason.starts_with("NoRaise"), "{}", rig.run("early").reason);
+
+    rig.see_for(10, &[]);
+    rig.request("back", Mode::Failback, "geode/weu");
+    rig.see_for(12, &[]);
+    assert_eq!(rig.run("back").phase, Phase::Succeeded, "{:#?}", rig.run("back"));
+    assert_eq!(rig.served_in("weu"), 8);
+    assert!(rig.state().out.is_empty());
+    assert!(rig.state().doubts.is_empty());
+    assert!(rig.state().outbox.waiting.is_empty(), "all was published");
+    assert!(rig.fences.is_sorted_by_key(|fence| fence.point));
+    assert!(rig.stepped_down.is_empty(), "{:?}", rig.stepped_down);
+}

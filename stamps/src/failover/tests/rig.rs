@@ -1,0 +1,226 @@
+//! A world in which everything works, around one engine. Tests break what they are about.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::{DateTime, TimeDelta};
+
+use super::super::*;
+use crate::{
+    fixtures,
+    fleet::Fleet,
+    names::{Fence, RunName, StampName, VantageName},
+    routing::{Observation, Outcome, RouteSet, ServerSeen, effective},
+    time::{Mono, Now},
+    verdict::{Report, Sample, Sight, Tick},
+};
+
+/// One engine and a world that does what it asks for.
+pub(super) struct Rig {
+    pub(super) engine: Engine,
+    pub(super) fleet: Fleet,
+    pub(super) now: Now,
+    /// What the API server holds.
+    pub(super) register: Option<FleetState>,
+    /// What the zone's servers answer.
+    pub(super) zone: Option<RouteSet>,
+    /// Fences in the order in which the primary accepted them.
+    pub(super) fences: Vec<Fence>,
+    /// Every commit that was asked for, with its demand for a look at the Gate.
+    pub(super) commits: Vec<(FleetState, bool)>,
+    /// Events that were published, by number.
+    pub(super) published: BTreeMap<u64, Notice>,
+    /// Why the engine stepped down, each time.
+    pub(super) stepped_down: Vec<String>,
+    /// What the agents answer instead of doing it.
+    pub(super) agents_say: Option<Outcome>,
+    samples: BTreeMap<(VantageName, StampName), Sample>,
+    version: u64,
+}
+
+impl Rig {
+    /// A fleet of three regions with two stamps each, automation on, nothing started yet.
+    pub(super) fn new() -> Self {
+        Self {
+            engine: Engine::new("a".into(), std::time::Duration::ZERO),
+            fleet: fixtures::fleet(3, 2),
+            now: Now { wall: DateTime::from_timestamp(1_800_000_000, 0).unwrap(), mono: Mono(1_000_000) },
+            register: None,
+            zone: None,
+            fences: Vec::new(),
+            commits: Vec::new(),
+            published: BTreeMap::new(),
+            stepped_down: Vec::new(),
+            agents_say: None,
+            samples: BTreeMap::new(),
+            version: 0,
+        }
+    }
+
+    /// A leader whose zone is as wanted, with every vantage fresh and everything well.
+    pub(super) fn leading() -> Self {
+        let mut rig = Self::new();
+        rig.start();
+        rig.see_for(8, &[]);
+        assert!(rig.engine.leading().is_some(), "{:?}", rig.stepped_down);
+        rig
+    }
+
+    /// The fleet and a free Lease: the engine takes the lead.
+    pub(super) fn start(&mut self) {
+        self.give(Input::Fleet(Box::new(self.fleet.clone())));
+        self.give(Input::Lease(LeaseSeen { holder: None, version: "0".into() }));
+        self.pass(500);
+    }
+
+    /// One input, and whatever follows from it in a world that works.
+    pub(super) fn give(&mut self, input: Input) {
+        let mut queue = VecDeque::from(self.ask(input));
+        while let Some(output) = queue.pop_front() {
+            let Some(answer) = self.answer(output) else { continue };
+            queue.extend(self.ask(answer));
+        }
+    }
+
+    /// One input, and what the engine wants, which nobody does.
+    pub(super) fn ask(&mut self, input: Input) -> Vec<Output> {
+        self.engine.on(input, self.now)
+    }
+
+    /// Time goes by.
+    pub(super) fn pass(&mut self, ms: u64) {
+        for _ in 0..ms / 50 {
+            self.step(50);
+            self.give(Input::Tick);
+        }
+    }
+
+    /// Time goes by, and the engine is not asked.
+    pub(super) fn step(&mut self, ms: u64) {
+        self.now.mono.0 += ms;
+        self.now.wall += TimeDelta::milliseconds(ms.cast_signed());
+    }
+
+    /// For so many seconds every vantage reports every second: stamps of `down` geodes fail, the others are well.
+    pub(super) fn see_for(&mut self, seconds: u64, down: &[&str]) {
+        for _ in 0..seconds {
+            self.pass(950);
+            self.step(50);
+            self.report(&|_, stamp| {
+                let bad = down.iter().any(|geode| stamp.as_str().starts_with(geode));
+                if bad { Tick::Bad } else { Tick::Good }
+            });
+        }
+    }
+
+    /// Every vantage adds a tick and reports.
+    pub(super) fn report(&mut self, see: &dyn Fn(&VantageName, &StampName) -> Tick) {
+        for (vantage, region) in self.fleet.vantages.clone() {
+            let mut samples = BTreeMap::new();
+            for stamp in self.fleet.stamps.keys() {
+                let sample = self.samples.entry((vantage.clone(), stamp.clone())).or_default();
+                sample.push(see(&vantage, stamp));
+                sample.ever_passed |= sample.good_total >= 5;
+                samples.insert(stamp.clone(), *sample);
+            }
+            self.version += 1;
+            let report = Report { vantage, region, sight: Sight::Sighted, samples };
+            self.give(Input::Report { report, version: self.version.to_string() });
+        }
+    }
+
+    /// A person asks for a run.
+    pub(super) fn request(&mut self, name: &str, mode: Mode, subject: &str) {
+        let request = Request {
+            uid: format!("uid-{name}"),
+            origin: Origin::Person,
+            mode,
+            dry_run: false,
+            subject: subject.parse().unwrap(),
+            targets: Targets::default(),
+            control: Control::Run,
+            reason: None,
+            ended: false,
+            predates_register: false,
+        };
+        self.give(Input::Request(name.into(), request));
+    }
+
+    pub(super) fn state(&self) -> &FleetState {
+        self.register.as_ref().expect("a register")
+    }
+
+    pub(super) fn run(&self, name: &str) -> &Run {
+        let runs = &self.state().runs;
+        runs.get(&RunName::from(name)).unwrap_or_else(|| panic!("no run {name} in {:?}", runs.keys()))
+    }
+
+    /// The only run that the engine started by itself.
+    pub(super) fn automatic(&self) -> (&RunName, &Run) {
+        let mut runs = self.state().runs.iter().filter(|(_, run)| run.origin == Origin::Engine);
+        let only = runs.next().expect("an automatic run");
+        assert!(runs.next().is_none(), "more than one automatic run");
+        only
+    }
+
+    /// How many buckets each geode serves by the register.
+    pub(super) fn served_in(&self, geode: &str) -> usize {
+        let stamps = self.fleet.stamps.values();
+        stamps
+            .flat_map(|home| home.bucket_ids().map(move |bucket| (&home.name, bucket)))
+            .filter(|(home, bucket)| {
+                effective(&self.state().routes, home, *bucket).as_str().starts_with(geode)
+            })
+            .count()
+    }
+
+    fn answer(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Load => Some(match &self.register {
+                Some(state) => Input::Stored(Box::new(state.clone())),
+                None => Input::Missing { known: false },
+            }),
+            Output::Commit { state, gate } => {
+                self.commits.push(((*state).clone(), gate));
+                self.register = Some((*state).clone());
+                Some(Input::Stored(state))
+            }
+            Output::Beat => Some(Input::Beaten { started: self.now.mono, good: true }),
+            Output::Perform(key, command) => Some(self.perform(key, command)),
+            Output::StepDown(reason) => {
+                self.stepped_down.push(reason);
+                None
+            }
+            Output::Release | Output::Forget(_) | Output::Project(_) | Output::WakeAt(_) => None,
+        }
+    }
+
+    fn perform(&mut self, key: Key, command: Command) -> Input {
+        if let (Some(outcome), Key::Zone { .. }) = (&self.agents_say, &key) {
+            return Input::Outcome(key, outcome.clone());
+        }
+        match command {
+            Command::Converge { desired, fence, .. } => {
+                self.zone = Some(desired);
+                self.fences.push(fence);
+            }
+            Command::RaiseFence { fence, .. } => self.fences.push(fence),
+            Command::Publish { notices } => {
+                self.published.extend(notices.into_iter().map(|notice| (notice.id, notice)));
+            }
+            Command::Observe { desired, against } => {
+                let matches = self.zone.as_ref() == Some(&desired);
+                let seen = ServerSeen {
+                    server: "ns".into(),
+                    answered: true,
+                    fence: None,
+                    matches,
+                    differing: Vec::new(),
+                    error: None,
+                };
+                let observation = Observation { zone: desired.zone, servers: vec![seen] };
+                return Input::Observed { against: against.point, observation };
+            }
+        }
+        Input::Outcome(key, Outcome::Done)
+    }
+}
