@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     fleet::{Automation, Fleet},
-    names::{FleetUid, ReplicaName, RunName, VantageName, ZoneName},
+    names::{FleetUid, Point, ReplicaName, RunName, VantageName, ZoneName},
     resilience::backoff_ceiling,
     routing::{FenceSeen, Observation, Outcome},
     time::{Mono, Now},
@@ -79,7 +79,7 @@ pub enum Input {
     /// A look at a zone.
     Observed {
         /// Compared with the content of this commit.
-        against: crate::names::Point,
+        against: Point,
         /// What was seen.
         observation: Observation,
     },
@@ -104,6 +104,8 @@ pub enum Output {
     Commit {
         /// The new state.
         state: Box<FleetState>,
+        /// The state that it replaces; the write must fail if the register holds another. None: there is none yet.
+        base: Option<Point>,
         /// Read the Gate live first; unless it says Automatic, do not write.
         gate: bool,
     },
@@ -312,7 +314,7 @@ impl Engine {
         }
     }
 
-    fn observed(&mut self, against: crate::names::Point, observation: Observation) {
+    fn observed(&mut self, against: Point, observation: Observation) {
         let zone = observation.zone.clone();
         self.performing.remove(&Key::Observe { zone: zone.clone() });
         if let Role::Leader(lead) = &mut self.role {
@@ -384,8 +386,9 @@ impl Engine {
             Ok((state, events)) => {
                 self.zones_dirty &= !ready;
                 let gate = events.iter().any(|event| is_automatic_shift(event, &state));
+                let base = Some(committed.state().point);
                 self.start_commit(state.clone(), now);
-                out.push(Output::Commit { state: Box::new(state), gate });
+                out.push(Output::Commit { state: Box::new(state), base, gate });
             }
         }
     }

@@ -205,8 +205,9 @@ impl Engine {
                     match state.after(&[event], now.wall) {
                         Ok(next) => {
                             (*since, *sent) = (now.mono, Some(Box::new(next.clone())));
+                            let base = Some(state.point);
                             self.accept(state, now);
-                            out.push(Output::Commit { state: Box::new(next), gate: false });
+                            out.push(Output::Commit { state: Box::new(next), base, gate: false });
                         }
                         Err(illegal) => self.step_down(illegal.to_string(), now, out),
                     }
@@ -226,7 +227,8 @@ impl Engine {
                 let answered = match &lead.writing {
                     Writing::Sent(sent) => state.point >= sent.point,
                     Writing::Loading => true,
-                    Writing::Idle => false,
+                    // A write of ours that was thought lost has arrived after all.
+                    Writing::Idle => self.committed.as_ref().is_none_or(|c| state.point > c.state().point),
                 };
                 if answered {
                     lead.writing = Writing::Idle;
@@ -241,7 +243,7 @@ impl Engine {
             (Role::Candidate { since, sent }, Some(uid)) if !known && self.committed.is_none() => {
                 let born = FleetState::born(uid.clone(), self.me.clone(), now.wall.timestamp().max(1));
                 (*since, *sent) = (now.mono, Some(Box::new(born.clone())));
-                out.push(Output::Commit { state: Box::new(born), gate: false });
+                out.push(Output::Commit { state: Box::new(born), base: None, gate: false });
             }
             (Role::Follower, _) => {}
             _ => {

@@ -3,6 +3,18 @@ mod rig;
 use rig::Rig;
 
 use super::*;
+use crate::names::Point;
+
+/// The one commit among some outputs.
+fn commit(outputs: Vec<Output>) -> (FleetState, Option<Point>, bool) {
+    let mut commits = outputs.into_iter().filter_map(|output| match output {
+        Output::Commit { state, base, gate } => Some((*state, base, gate)),
+        _ => None,
+    });
+    let only = commits.next().expect("a commit");
+    assert!(commits.next().is_none(), "two commits at once");
+    only
+}
 
 #[test]
 fn a_region_dies_is_failed_over_by_evidence_and_brought_back_by_a_person() {
@@ -40,4 +52,18 @@ fn a_region_dies_is_failed_over_by_evidence_and_brought_back_by_a_person() {
     assert!(rig.state().outbox.waiting.is_empty(), "all was published");
     assert!(rig.fences.is_sorted_by_key(|fence| fence.point));
     assert!(rig.stepped_down.is_empty(), "{:?}", rig.stepped_down);
+}
+
+/// A write was thought lost, an old sight of the register ended the wait, and then the write shows.
+#[test]
+fn a_write_that_shows_late_is_what_the_next_one_is_based_on() {
+    let mut rig = Rig::leading();
+    let before = rig.state().clone();
+    let (late, ..) = commit(rig.ask_for_route_ttl(7));
+    rig.ask(Input::Unknown);
+    rig.ask(Input::Stored(Box::new(before)));
+    rig.ask(Input::Stored(Box::new(late.clone())));
+    rig.step(50);
+    let (_, base, _) = commit(rig.ask_for_route_ttl(8));
+    assert_eq!(base, Some(late.point));
 }

@@ -31,8 +31,10 @@ pub(super) struct Rig {
     pub(super) published: BTreeMap<u64, Notice>,
     /// Why the engine stepped down, each time.
     pub(super) stepped_down: Vec<String>,
-    /// What the agents answer instead of doing it.
+    /// What the agents answer after they did it.
     pub(super) agents_say: Option<Outcome>,
+    /// What the API server answers to the next commits, instead of storing them.
+    pub(super) commits_say: VecDeque<Input>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
     version: u64,
 }
@@ -51,6 +53,7 @@ impl Rig {
             published: BTreeMap::new(),
             stepped_down: Vec::new(),
             agents_say: None,
+            commits_say: VecDeque::new(),
             samples: BTreeMap::new(),
             version: 0,
         }
@@ -84,6 +87,12 @@ impl Rig {
     /// One input, and what the engine wants, which nobody does.
     pub(super) fn ask(&mut self, input: Input) -> Vec<Output> {
         self.engine.on(input, self.now)
+    }
+
+    /// The policy's route TTL changes, which changes what the zone should hold.
+    pub(super) fn ask_for_route_ttl(&mut self, route_ttl_s: u32) -> Vec<Output> {
+        self.fleet.zones.values_mut().for_each(|zone| zone.route_ttl_s = route_ttl_s);
+        self.ask(Input::Fleet(Box::new(self.fleet.clone())))
     }
 
     /// Time goes by.
@@ -179,8 +188,12 @@ impl Rig {
                 Some(state) => Input::Stored(Box::new(state.clone())),
                 None => Input::Missing { known: false },
             }),
-            Output::Commit { state, gate } => {
+            Output::Commit { state, base, gate } => {
                 self.commits.push(((*state).clone(), gate));
+                assert_eq!(base, self.register.as_ref().map(|held| held.point), "written over what was read");
+                if let Some(answer) = self.commits_say.pop_front() {
+                    return Some(answer);
+                }
                 self.register = Some((*state).clone());
                 Some(Input::Stored(state))
             }
@@ -195,9 +208,6 @@ impl Rig {
     }
 
     fn perform(&mut self, key: Key, command: Command) -> Input {
-        if let (Some(outcome), Key::Zone { .. }) = (&self.agents_say, &key) {
-            return Input::Outcome(key, outcome.clone());
-        }
         match command {
             Command::Converge { desired, fence, .. } => {
                 self.zone = Some(desired);
@@ -221,6 +231,10 @@ impl Rig {
                 return Input::Observed { against: against.point, observation };
             }
         }
-        Input::Outcome(key, Outcome::Done)
+        let outcome = match &key {
+            Key::Zone { .. } => self.agents_say.clone().unwrap_or(Outcome::Done),
+            _ => Outcome::Done,
+        };
+        Input::Outcome(key, outcome)
     }
 }
