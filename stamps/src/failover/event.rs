@@ -6,7 +6,7 @@ use super::{
     phase::{Phase, StepKind, StepState},
     state::{
         About, Content, Doubt, ENDED_RUNS_MAX, FleetState, Mode, Notice, OUTBOX_MAX, Origin, Out, Plan, Run,
-        Said, StampRecord, Subject, TIMELINE_MAX,
+        Said, StampRecord, Subject, TIMELINE_MAX, ZoneState,
     },
 };
 use crate::{
@@ -223,10 +223,9 @@ impl FleetState {
             }
             Event::ZoneWanted { zone, hash } => {
                 let wanted = Content { point: self.point, hash: hash.clone() };
-                self.zones
-                    .entry(zone.clone())
-                    .and_modify(|state| state.wanted = wanted.clone())
-                    .or_insert(super::state::ZoneState { wanted, applied: None });
+                // The last update may have gone through without our knowing it, so what the zone held before it says
+                // nothing about what it holds now, not even if that is wanted again.
+                self.zones.insert(zone.clone(), ZoneState { wanted, applied: None });
                 Ok(())
             }
             Event::ZoneApplied { zone, content } => {

@@ -162,7 +162,7 @@ pub struct StampRecord {
 pub struct ZoneState {
     /// The content that was decided last.
     pub wanted: Content,
-    /// The content that the primary has accepted, as far as we know.
+    /// The content that the primary is known to hold. None while other content is on its way.
     pub applied: Option<Content>,
 }
 

@@ -3,7 +3,7 @@ mod rig;
 use rig::Rig;
 
 use super::*;
-use crate::names::Point;
+use crate::{names::Point, routing::Outcome};
 
 /// The one commit among some outputs.
 fn commit(outputs: Vec<Output>) -> (FleetState, Option<Point>, bool) {
@@ -66,4 +66,20 @@ fn a_write_that_shows_late_is_what_the_next_one_is_based_on() {
     rig.step(50);
     let (_, base, _) = commit(rig.ask_for_route_ttl(8));
     assert_eq!(base, Some(late.point));
+}
+
+/// Content that is wanted again is not taken for content that is still there.
+#[test]
+fn a_zone_that_an_unacknowledged_update_changed_is_changed_back() {
+    let mut rig = Rig::leading();
+    let home = rig.zone.clone();
+    rig.agents_say = Some(Outcome::Unknown { reason: "no answer".into() });
+    rig.request("out", Mode::Failover, "geode/weu");
+    rig.pass(1_000);
+    assert_ne!(rig.zone, home, "the update went through, and nobody knows");
+    rig.cancel("out");
+    rig.request("back", Mode::Failback, "geode/weu");
+    rig.pass(1_000);
+    assert_eq!(rig.run("back").phase, Phase::Running, "{}", rig.run("back").reason);
+    assert_eq!(rig.zone, home);
 }

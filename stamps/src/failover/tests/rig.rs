@@ -35,6 +35,7 @@ pub(super) struct Rig {
     pub(super) agents_say: Option<Outcome>,
     /// What the API server answers to the next commits, instead of storing them.
     pub(super) commits_say: VecDeque<Input>,
+    requests: BTreeMap<RunName, Request>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
     version: u64,
 }
@@ -54,6 +55,7 @@ impl Rig {
             stepped_down: Vec::new(),
             agents_say: None,
             commits_say: VecDeque::new(),
+            requests: BTreeMap::new(),
             samples: BTreeMap::new(),
             version: 0,
         }
@@ -151,6 +153,13 @@ impl Rig {
             ended: false,
             predates_register: false,
         };
+        self.requests.insert(name.into(), request.clone());
+        self.give(Input::Request(name.into(), request));
+    }
+
+    /// The person changes their mind.
+    pub(super) fn cancel(&mut self, name: &str) {
+        let request = Request { control: Control::Cancel, ..self.requests[&RunName::from(name)].clone() };
         self.give(Input::Request(name.into(), request));
     }
 
