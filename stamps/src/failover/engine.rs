@@ -382,9 +382,9 @@ impl Engine {
             .and_then(|events| Ok((committed.state().after(&events, now.wall)?, events)));
         match next {
             Err(illegal) => self.step_down(format!("a decision was not legal: {illegal}"), now, out),
+            // Only now the register holds all that follows from the fleet: a commit may still be refused.
             Ok((_, events)) if events.is_empty() => self.zones_dirty &= !ready,
             Ok((state, events)) => {
-                self.zones_dirty &= !ready;
                 let gate = events.iter().any(|event| is_automatic_shift(event, &state));
                 let base = Some(committed.state().point);
                 self.start_commit(state.clone(), now);

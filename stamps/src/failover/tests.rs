@@ -83,3 +83,14 @@ fn a_zone_that_an_unacknowledged_update_changed_is_changed_back() {
     assert_eq!(rig.run("back").phase, Phase::Running, "{}", rig.run("back").reason);
     assert_eq!(rig.zone, home);
 }
+
+#[test]
+fn what_a_refused_commit_held_is_decided_again() {
+    let mut rig = Rig::leading();
+    rig.commits_say.push_back(Input::Lost);
+    let wanted = rig.ask_for_route_ttl(7);
+    rig.follow(wanted);
+    rig.pass(1_000);
+    let shown = format!("{:?}", rig.zone.unwrap().answers);
+    assert!(shown.contains("ttl_s: 7"), "{shown}");
+}

@@ -79,7 +79,13 @@ impl Rig {
 
     /// One input, and whatever follows from it in a world that works.
     pub(super) fn give(&mut self, input: Input) {
-        let mut queue = VecDeque::from(self.ask(input));
+        let outputs = self.ask(input);
+        self.follow(outputs);
+    }
+
+    /// Does what the engine asks for.
+    pub(super) fn follow(&mut self, outputs: Vec<Output>) {
+        let mut queue = VecDeque::from(outputs);
         while let Some(output) = queue.pop_front() {
             let Some(answer) = self.answer(output) else { continue };
             queue.extend(self.ask(answer));
