@@ -38,7 +38,7 @@ const TOTAL_MASK: u32 = 0x00ff_ffff;
 /// Why a probe failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum FailureClass {
-    /// The host said no to the connection.
+    /// The host, or a router before it, said no to the connection.
     Refused,
     /// A phase took longer than its bound.
     Timeout,
@@ -109,9 +109,9 @@ impl fmt::Display for Failure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Sight {
     /// Its control targets answer.
-    #[default]
     Sighted,
-    /// Its control targets fail too, so it cannot tell whose fault a failure is.
+    /// Its control targets fail too, or were not asked yet, so it cannot tell whose fault a failure is.
+    #[default]
     Blind,
     /// Its clock is more than two seconds off.
     ClockSkewed,
