@@ -118,3 +118,6 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,6 @@ fn exactly(number: f64) -> Option<i64> {
     let text = format!("{number:.0}");
     text.parse::<i64>().ok().filter(|_| number.fract() == 0.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub mod geode;
 pub mod later;
 pub mod register;
 mod rules;
+#[cfg(test)]
+mod samples;
 pub mod stamp;
 pub mod state;
 pub mod tenant;

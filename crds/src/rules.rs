@@ -66,3 +66,6 @@ pub(crate) fn fixed(field: &str) -> Rule {
     .message(message.as_str())
     .reason(Reason::FieldValueForbidden)
 }
+
+#[cfg(test)]
+mod tests;
