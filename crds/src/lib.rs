@@ -13,6 +13,8 @@ pub mod failover_policy;
 pub mod fleet;
 pub mod geode;
 pub mod later;
+#[cfg(test)]
+mod quickstart;
 pub mod register;
 mod rules;
 #[cfg(test)]

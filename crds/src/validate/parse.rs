@@ -76,13 +76,22 @@ pub(super) fn duration(field: &str, text: &GoDuration, bounds: RangeInclusive<Du
     if bounds.contains(&found) {
         return Ok(found);
     }
-    let say = |duration: &Duration| format!("{}ms", duration.as_millis());
     Err(Invalid::Bounds {
         field: field.to_owned(),
         found: text.0.clone(),
-        min: say(bounds.start()),
-        max: say(bounds.end()),
+        min: say(*bounds.start()),
+        max: say(*bounds.end()),
     })
+}
+
+/// A bound, in the largest unit that says it in one number.
+fn say(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let (unit, unit_ms) = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)]
+        .into_iter()
+        .find(|(_, unit_ms)| ms > 0 && ms % unit_ms == 0)
+        .unwrap_or(("ms", 1));
+    format!("{}{unit}", ms / unit_ms)
 }
 
 /// `1h2m3s4ms`: each unit at most once, largest first, whole numbers of at most nine digits.

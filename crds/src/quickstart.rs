@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
-use crds::{
+use crate::{
     Failover, FailoverPolicy, Fleet, Geode, Stamp, Tenant, TrafficPolicy,
     validate::{self, Objects},
 };
