@@ -10,6 +10,7 @@ pub mod failover;
 pub mod fixtures;
 pub mod fleet;
 pub mod names;
+pub mod placement;
 pub mod resilience;
 pub mod routing;
 pub mod safety;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use hickory_net::{DnsError, NetError, runtime::TokioRuntimeProvider};
 use hickory_proto::rr::{Name, RecordType};
 use hickory_resolver::{
@@ -72,10 +72,12 @@ impl Observer {
             Ok(texts) => seen.fence = FenceRecord::read(&texts),
             Err(error) => return ServerSeen { error: Some(error), ..seen },
         }
-        let questions = wanted
+        // Boxed, or the compiler cannot show that the whole look may move between threads.
+        let questions: Vec<_> = wanted
             .answers
             .iter()
-            .map(|(name, answer)| async move { (name, self.answers_as(name, answer).await) });
+            .map(|(name, answer)| async move { (name, self.answers_as(name, answer).await) }.boxed())
+            .collect();
         let mut answers = futures::stream::iter(questions).buffered(NAMES_AT_ONCE);
         while let Some((name, answer)) = answers.next().await {
             match answer {

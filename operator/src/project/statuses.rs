@@ -1,0 +1,372 @@
+//! What each status says: from one picture, without a client.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use crds::conditions::{self, Condition, Truth};
+use serde::Serialize;
+use serde_json::Value;
+use stamps::{
+    failover::{FleetState, Phase, Picture, Run, StepState, Subject},
+    fleet::{Fleet, Load},
+    names::StampName,
+    verdict::{Finding, Verdict},
+};
+
+use super::Target;
+use crate::watch::Seen;
+
+/// A status that is due.
+#[derive(Debug)]
+pub(super) struct Projection {
+    pub(super) kind: &'static str,
+    pub(super) name: String,
+    /// As it is written.
+    pub(super) status: Value,
+    /// As it is compared: without moments that say nothing new.
+    pub(super) compared: Value,
+}
+
+/// What a status repeats from the one before it.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    conditions: BTreeMap<Target, Vec<Condition>>,
+    verdicts: BTreeMap<Target, (String, DateTime<Utc>)>,
+}
+
+impl Memory {
+    /// Every status, as the picture has it.
+    pub(super) fn statuses(
+        &mut self,
+        seen: &Seen,
+        picture: &Picture,
+        register: Option<&str>,
+    ) -> Vec<Projection> {
+        let (Some(state), Some(fleet)) = (&picture.state, &picture.fleet) else { return Vec::new() };
+        let now = Utc::now();
+        let mut all = Vec::new();
+        all.extend(self.fleet(seen, picture, fleet, state, register, now));
+        for name in fleet.geodes.keys() {
+            all.extend(self.geode(seen, picture, fleet, state, name, now));
+        }
+        let shares = state.routes.shares(fleet);
+        for name in fleet.stamps.keys() {
+            all.extend(self.stamp(
+                seen,
+                picture,
+                fleet,
+                state,
+                name,
+                shares.get(name).copied().unwrap_or(0),
+                now,
+            ));
+        }
+        for zone in fleet.zones.keys() {
+            all.extend(self.traffic_policy(seen, picture, state, zone, now));
+        }
+        for (name, run) in state.runs.iter().filter(|(_, run)| run.uid.is_some()) {
+            all.extend(self.run(name.as_str(), run, state.point.epoch, now));
+        }
+        all
+    }
+
+    fn generation(seen: &Seen, kind: &'static str, name: &str) -> Option<i64> {
+        seen.generations.get(&(kind, name.to_owned())).copied()
+    }
+
+    /// `Ready`: the object is in the snapshot as it stands, or the reason why it is not.
+    fn ready(
+        &mut self,
+        seen: &Seen,
+        kind: &'static str,
+        name: &str,
+        others: &[(&str, Truth, &str, String)],
+        now: DateTime<Utc>,
+    ) -> Vec<Condition> {
+        let generation = Self::generation(seen, kind, name);
+        let list = self.conditions.entry((kind, name.to_owned())).or_default();
+        let left_out = seen.left_out.iter().find(|out| out.kind == kind && out.name == name);
+        let said = match left_out {
+            Some(out) => ("Invalid", out.reason.as_str()),
+            None => ("Reconciled", "the spec is in force"),
+        };
+        conditions::set(list, conditions::READY, left_out.is_none(), said, generation, now);
+        for (type_, truth, reason, message) in others {
+            conditions::set(list, type_, *truth, (reason, message), generation, now);
+        }
+        list.clone()
+    }
+
+    /// Since when a verdict is what it is.
+    fn since(&mut self, kind: &'static str, name: &str, verdict: &str, now: DateTime<Utc>) -> DateTime<Utc> {
+        let target = (kind, name.to_owned());
+        match self.verdicts.get(&target) {
+            Some((known, since)) if known == verdict => *since,
+            _ => {
+                self.verdicts.insert(target, (verdict.to_owned(), now));
+                now
+            }
+        }
+    }
+
+    fn fleet(
+        &mut self,
+        seen: &Seen,
+        picture: &Picture,
+        fleet: &Fleet,
+        state: &FleetState,
+        register: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Option<Projection> {
+        let healthy = |found: &mut dyn Iterator<Item = &Finding>| {
+            let verdicts: Vec<Verdict> = found.map(|finding| finding.verdict).collect();
+            let well = verdicts.iter().filter(|verdict| **verdict == Verdict::Healthy).count();
+            format!("{well}/{}", verdicts.len())
+        };
+        let geodes = healthy(&mut picture.assessment.geodes.values());
+        let stamps = healthy(&mut picture.assessment.stamps.values());
+        let serving = state
+            .routes
+            .serving(fleet)
+            .iter()
+            .filter(|name| verdict(picture.assessment.stamps.get(*name)) == Verdict::Healthy)
+            .count();
+        let available = (
+            conditions::AVAILABLE,
+            (serving > 0).into(),
+            "Serving",
+            format!("{serving} healthy stamps serve"),
+        );
+        let status = crds::FleetStatus {
+            observed_generation: Self::generation(seen, "Fleet", crds::FLEET),
+            epoch: state.point.epoch,
+            register_uid: register.map(ToOwned::to_owned),
+            leader: Some(state.leader.to_string()),
+            geodes: Some(geodes),
+            stamps: Some(stamps),
+            // Every commit would be a write; the register itself tells the number.
+            observed_through: None,
+            updated_at: None,
+            conditions: self.ready(seen, "Fleet", crds::FLEET, &[available], now),
+        };
+        projection("Fleet", crds::FLEET, &status)
+    }
+
+    fn geode(
+        &mut self,
+        seen: &Seen,
+        picture: &Picture,
+        fleet: &Fleet,
+        state: &FleetState,
+        name: &stamps::names::GeodeName,
+        now: DateTime<Utc>,
+    ) -> Option<Projection> {
+        let finding = picture.assessment.geodes.get(name);
+        let said = verdict_text(finding);
+        let shares = state.routes.shares(fleet);
+        let mine: u32 = fleet.stamps_of(name).filter_map(|stamp| shares.get(&stamp.name)).sum();
+        let all: u32 = shares.values().sum();
+        let status = crds::GeodeStatus {
+            observed_generation: Self::generation(seen, "Geode", name.as_str()),
+            epoch: state.point.epoch,
+            verdict_since: Some(self.since("Geode", name.as_str(), &said, now)),
+            verdict: Some(said),
+            advisory: finding.and_then(|finding| finding.advisory.clone()),
+            share: Some(format!("{mine}/{all}")),
+            nines: None,
+            evacuated_since: state.out.get(&Subject::Geode(name.clone())).map(|out| out.since),
+            conditions: {
+                let available = available(finding);
+                self.ready(seen, "Geode", name.as_str(), &[available], now)
+            },
+        };
+        projection("Geode", name.as_str(), &status)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one row of a table of statuses; a struct would be named once"
+    )]
+    fn stamp(
+        &mut self,
+        seen: &Seen,
+        picture: &Picture,
+        fleet: &Fleet,
+        state: &FleetState,
+        name: &StampName,
+        share: u32,
+        now: DateTime<Utc>,
+    ) -> Option<Projection> {
+        // A stamp without an object is remembered by the register and has no status.
+        let generation = Self::generation(seen, "Stamp", name.as_str())?;
+        let stamp = fleet.stamps.get(name)?;
+        let finding = picture.assessment.stamps.get(name);
+        let said = verdict_text(finding);
+        let load = home_load(fleet, name);
+        let status = crds::StampStatus {
+            observed_generation: Some(generation),
+            epoch: state.point.epoch,
+            verdict_since: Some(self.since("Stamp", name.as_str(), &said, now)),
+            verdict: Some(said),
+            advisory: finding.and_then(|finding| finding.advisory.clone()),
+            share: Some(format!("{share}/{}", stamp.buckets)),
+            tenants: Some(format!("{}/{}", load.tenants, stamp.capacity.tenants)),
+            units: Some(format!("{}/{}", load.units, stamp.capacity.units)),
+            conditions: {
+                let available = available(finding);
+                self.ready(seen, "Stamp", name.as_str(), &[available], now)
+            },
+            ..crds::StampStatus::default()
+        };
+        projection("Stamp", name.as_str(), &status)
+    }
+
+    fn traffic_policy(
+        &mut self,
+        seen: &Seen,
+        picture: &Picture,
+        state: &FleetState,
+        zone: &stamps::names::ZoneName,
+        now: DateTime<Utc>,
+    ) -> Option<Projection> {
+        let policy = &seen.roads.get(zone)?.policy;
+        let zone_state = state.zones.get(zone);
+        let applied = zone_state.and_then(|state| state.applied.as_ref());
+        let servers = picture.zones.get(zone).map(|look| &look.observation.servers);
+        let showing = servers.map_or(0, |servers| servers.iter().filter(|server| server.matches).count());
+        let reached = zone_state.is_some_and(|state| state.applied.as_ref() == Some(&state.wanted));
+        let trouble = picture.troubles.iter().find(|trouble| trouble.contains(zone.as_str()));
+        let serves = match (reached, trouble) {
+            (_, Some(trouble)) => (Truth::False, "UpdateFailing", trouble.clone()),
+            (false, None) => (Truth::Unknown, "Updating", "an update is under way".to_owned()),
+            (true, None) => (Truth::True, "Serving", "the primary holds what is wanted".to_owned()),
+        };
+        let accepted =
+            (conditions::ACCEPTED, Truth::True, "Admitted", format!("{zone} is managed by this policy"));
+        let available = (conditions::AVAILABLE, serves.0, serves.1, serves.2);
+        let status = crds::TrafficPolicyStatus {
+            observed_generation: Self::generation(seen, "TrafficPolicy", policy),
+            epoch: state.point.epoch,
+            fence: applied.map(|content| content.point.to_string()),
+            fence_level: Some("Enforced".to_owned()),
+            servers: servers.map(|servers| format!("{showing}/{}", servers.len())),
+            conditions: self.ready(seen, "TrafficPolicy", policy, &[accepted, available], now),
+        };
+        projection("TrafficPolicy", policy, &status)
+    }
+
+    fn run(&mut self, name: &str, run: &Run, epoch: i64, now: DateTime<Utc>) -> Option<Projection> {
+        let list = self.conditions.entry(("Failover", name.to_owned())).or_default();
+        let phase = format!("{:?}", run.phase);
+        let said = (phase.as_str(), run.reason.as_str());
+        conditions::set(list, conditions::FINISHED, run.phase.is_end(), said, None, now);
+        let succeeded = match run.phase {
+            Phase::Succeeded => Truth::True,
+            phase if phase.is_end() => Truth::False,
+            _ => Truth::Unknown,
+        };
+        conditions::set(list, conditions::SUCCEEDED, succeeded, said, None, now);
+        conditions::set(list, conditions::HELD, run.phase == Phase::Held, said, None, now);
+        let status = crds::FailoverStatus { conditions: list.clone(), ..run_status(run, epoch, &phase) };
+        projection("Failover", name, &status)
+    }
+}
+
+fn run_status(run: &Run, epoch: i64, phase: &str) -> crds::FailoverStatus {
+    let step = run.steps.iter().zip(1..).find(|(step, _)| step.state != StepState::Processed);
+    crds::FailoverStatus {
+        observed_generation: None,
+        epoch,
+        subject: Some(run.subject.to_string()),
+        phase: Some(phase.to_owned()),
+        step: step.map(|(step, n)| format!("{:?} {n}/{}", step.kind, run.steps.len())),
+        message: Some(run.reason.chars().take(2000).collect()),
+        plan: run.plan.as_ref().map(|plan| {
+            let mut by_stamp: BTreeMap<&StampName, i64> = BTreeMap::new();
+            for mv in &plan.moves {
+                *by_stamp.entry(&mv.to).or_default() += 1;
+            }
+            crds::failover::Plan {
+                moves: i64::try_from(plan.moves.len()).unwrap_or(i64::MAX),
+                by_stamp: by_stamp
+                    .into_iter()
+                    .map(|(stamp, buckets)| crds::failover::Taken { stamp: stamp.to_string(), buckets })
+                    .collect(),
+                plan_hash: plan.hash.clone(),
+            }
+        }),
+        steps: run
+            .steps
+            .iter()
+            .map(|step| crds::failover::Step {
+                kind: format!("{:?}", step.kind),
+                state: format!("{:?}", step.state),
+                attempt: i64::from(step.attempt),
+                started_at: step.reached.get(&StepState::Processing).copied(),
+                finished_at: step.reached.get(&StepState::Processed).copied(),
+                result: None,
+                reason: step.result.as_ref().map(|result| result.chars().take(1000).collect()),
+            })
+            .collect(),
+        timeline: run
+            .timeline
+            .iter()
+            .map(|said| crds::failover::Entry {
+                at: said.at,
+                sentence: said.sentence.chars().take(1000).collect(),
+            })
+            .collect(),
+        detected_at: run.times.detected,
+        decided_at: run.times.decided,
+        shifted_at: run.times.shifted,
+        ended_at: run.times.ended,
+        conditions: Vec::new(),
+    }
+}
+
+fn verdict(finding: Option<&Finding>) -> Verdict {
+    finding.map_or(Verdict::Unknown, |finding| finding.verdict)
+}
+
+fn verdict_text(finding: Option<&Finding>) -> String {
+    match finding {
+        Some(finding) if finding.cut_off => "CutOff".to_owned(),
+        finding => format!("{:?}", verdict(finding)),
+    }
+}
+
+/// `Available`, whose words do not change while the verdict does not: ages and counts stand in the status API.
+fn available(finding: Option<&Finding>) -> (&'static str, Truth, &'static str, String) {
+    let (truth, reason) = match verdict(finding) {
+        Verdict::Healthy => (Truth::True, "Healthy"),
+        Verdict::Degraded => (Truth::True, "Degraded"),
+        Verdict::Unhealthy => (Truth::False, "Unhealthy"),
+        Verdict::Unknown => (Truth::Unknown, "Unknown"),
+    };
+    let says = |voice| -> Vec<&str> {
+        finding
+            .into_iter()
+            .flat_map(Finding::outside)
+            .filter(|(_, says)| says.voice == voice)
+            .map(|(region, _)| region.as_str())
+            .collect()
+    };
+    let (up, down) = (says(stamps::verdict::Voice::Up), says(stamps::verdict::Voice::Down));
+    let or_none = |list: Vec<&str>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    let message = format!("outside regions that say Up: {}; that say Down: {}", or_none(up), or_none(down));
+    (conditions::AVAILABLE, truth, reason, message)
+}
+
+fn home_load(fleet: &Fleet, stamp: &StampName) -> Load {
+    fleet.load.iter().filter(|((home, _), _)| home == stamp).fold(Load::default(), |sum, (_, load)| Load {
+        tenants: sum.tenants + load.tenants,
+        units: sum.units + load.units,
+    })
+}
+
+fn projection(kind: &'static str, name: &str, status: &impl Serialize) -> Option<Projection> {
+    let status = serde_json::to_value(status)
+        .inspect_err(|error| tracing::error!(kind, name, %error, "a status cannot be written as JSON"))
+        .ok()?;
+    Some(Projection { kind, name: name.to_owned(), compared: status.clone(), status })
+}

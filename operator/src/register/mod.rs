@@ -1,0 +1,184 @@
+//! The register in the API server: read it, and write it if it is still as it was read.
+//!
+//! The answer is always one of the engine's words. A write that timed out is `Unknown`: it may have been applied, now
+//! or later, and only the register itself can say.
+
+mod lease;
+
+use std::time::Duration;
+
+use crds::{FLEET, FleetStateFields, register as codec};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use shell::api::{CallError, within};
+use stamps::{
+    failover::{FORMAT_VERSION, FleetState, Input},
+    fleet::Automation,
+    names::Point,
+};
+use tokio::sync::Mutex;
+
+pub use lease::Heartbeat;
+
+/// For one call. A leader renews every 2 s and stops after 6 s, so two calls in a row may fail.
+const CALL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The register of one namespace.
+#[derive(Debug)]
+pub struct Register {
+    objects: Api<crds::FleetState>,
+    fleets: Api<crds::Fleet>,
+    /// The object as it was last read or written, and the commit it held: what the next write replaces.
+    base: Mutex<Option<(Point, ObjectMeta)>>,
+}
+
+/// The object holds something that this binary cannot use.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The text cannot be read.
+    #[error("the register cannot be read: {0}")]
+    Codec(#[from] codec::RegisterError),
+}
+
+impl Register {
+    /// The register of `namespace`.
+    pub fn new(client: &Client, namespace: &str) -> Self {
+        Self {
+            objects: Api::namespaced(client.clone(), namespace),
+            fleets: Api::namespaced(client.clone(), namespace),
+            base: Mutex::new(None),
+        }
+    }
+
+    /// The UID of the object, once it was read or written.
+    pub async fn uid(&self) -> Option<String> {
+        self.base.lock().await.as_ref().and_then(|(_, base)| base.uid.clone())
+    }
+
+    /// Reads it.
+    pub async fn load(&self) -> Input {
+        match within(CALL_TIMEOUT, self.objects.get_opt(FLEET)).await {
+            Ok(Some(object)) => {
+                *self.base.lock().await = Some(base_of(&object));
+                read(&object)
+            }
+            Ok(None) => {
+                *self.base.lock().await = None;
+                self.absent().await
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the register could not be read");
+                Input::Unknown
+            }
+        }
+    }
+
+    /// Absence is a beginning only if the fleet has never had a register.
+    async fn absent(&self) -> Input {
+        match within(CALL_TIMEOUT, self.fleets.get_opt(FLEET)).await {
+            Ok(Some(fleet)) => {
+                Input::Missing { known: fleet.status.is_some_and(|status| status.register_uid.is_some()) }
+            }
+            Ok(None) => Input::Missing { known: true },
+            Err(error) => {
+                tracing::warn!(%error, "the fleet could not be read");
+                Input::Unknown
+            }
+        }
+    }
+
+    /// Writes it, if it still holds the commit that `state` replaces. With `gate`, only while the Gate, read live, says
+    /// Automatic.
+    pub async fn commit(&self, state: &FleetState, replaces: Option<Point>, gate: bool) -> Input {
+        if gate && let Some(shut) = self.gate().await {
+            return shut;
+        }
+        let mut base = self.base.lock().await;
+        if base.as_ref().map(|(point, _)| *point) != replaces {
+            // Read or written by another call since the decision: the engine reads again and decides again.
+            return Input::Lost;
+        }
+        let object = match write(state, base.as_ref().map(|(_, base)| base)) {
+            Ok(object) => object,
+            Err(error) => {
+                tracing::error!(%error, "the register could not be encoded");
+                return Input::Lost;
+            }
+        };
+        let params = PostParams::default();
+        let answer = if base.is_some() {
+            within(CALL_TIMEOUT, self.objects.replace(FLEET, &params, &object)).await
+        } else {
+            within(CALL_TIMEOUT, self.objects.create(&params, &object)).await
+        };
+        match answer {
+            Ok(object) => {
+                *base = Some(base_of(&object));
+                read(&object)
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
+    async fn gate(&self) -> Option<Input> {
+        match within(CALL_TIMEOUT, self.fleets.get(FLEET)).await {
+            Ok(fleet) if fleet.spec.automation == Automation::Automatic => None,
+            Ok(fleet) => Some(Input::GateShut(Some(fleet.spec.automation))),
+            Err(error) => {
+                tracing::warn!(%error, "the Gate could not be read, so it is closed");
+                Some(Input::GateShut(None))
+            }
+        }
+    }
+}
+
+/// What a refused or lost write means.
+fn refused(error: &CallError) -> Input {
+    // Conflict, gone, already there, or refused by the rule that no number goes down: somebody else wrote.
+    if let Some(404 | 409 | 422) = error.code() {
+        tracing::info!(%error, "the register was changed by somebody else");
+        Input::Lost
+    } else {
+        tracing::warn!(%error, "it is not known whether the register was written");
+        Input::Unknown
+    }
+}
+
+fn base_of(object: &crds::FleetState) -> (Point, ObjectMeta) {
+    (Point { epoch: object.spec.epoch, seq: object.spec.revision }, object.metadata.clone())
+}
+
+/// The state in an object, as the engine hears of it.
+pub fn read(object: &crds::FleetState) -> Input {
+    if object.spec.format_version > FORMAT_VERSION {
+        return Input::TooNew { version: object.spec.format_version };
+    }
+    match codec::decode::<FleetState>(object.spec.format_version, &object.spec.data) {
+        Ok(state) => Input::Stored(Box::new(state)),
+        Err(error) => {
+            tracing::error!(%error, "the register cannot be read");
+            Input::Unknown
+        }
+    }
+}
+
+fn write(state: &FleetState, base: Option<&ObjectMeta>) -> Result<crds::FleetState, RegisterError> {
+    let fields = FleetStateFields {
+        epoch: state.point.epoch,
+        revision: state.point.seq,
+        leader: state.leader.to_string(),
+        format_version: FORMAT_VERSION,
+        data: codec::encode(state)?,
+    };
+    let mut object = crds::FleetState::new(FLEET, fields);
+    if let Some(base) = base {
+        object.metadata.resource_version.clone_from(&base.resource_version);
+        object.metadata.uid.clone_from(&base.uid);
+        object.metadata.finalizers.clone_from(&base.finalizers);
+        object.metadata.labels.clone_from(&base.labels);
+        object.metadata.annotations.clone_from(&base.annotations);
+    }
+    Ok(object)
+}

@@ -1,0 +1,365 @@
+//! Watches -> inputs: one validated snapshot of the fleet, reports, requests, and the register as others wrote it.
+//!
+//! A bad object is left out with its reason. A list that is not complete, or a watch that broke off, changes nothing.
+
+mod store;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use crds::validate::{self, LeftOut, Objects};
+use futures::{Stream, StreamExt, stream};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    runtime::{WatchStreamExt, watcher, watcher::Event},
+};
+use serde::de::DeserializeOwned;
+use stamps::{
+    failover::{Control, Input, Mode, Origin, Request, Subject, Targets},
+    fleet::{Load, Stamp},
+    names::{Bucket, StampName, TenantName, ZoneName},
+    verdict::{Report, Sight, list_hash, unpack},
+};
+use tokio::sync::{mpsc, watch as channel};
+use tokio_util::sync::CancellationToken;
+
+use store::{Change, Store};
+
+use crate::register;
+
+/// Changes that come together make one snapshot.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Lists of stamps that a late report may still be ordered by.
+const LISTS_MAX: usize = 4;
+
+/// What others in the process need of the objects besides the engine's inputs.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Objects that are not in the snapshot, with the reason.
+    pub left_out: Vec<LeftOut>,
+    /// Zone -> the policy it comes from, and the name of the Secret with its key.
+    pub roads: BTreeMap<ZoneName, RoadRef>,
+    /// Tenants as placement sees them.
+    pub tenants: Arc<HashMap<TenantName, validate::TenantRequest>>,
+    /// Labels of stamps, for tenants that select by them.
+    pub stamp_labels: BTreeMap<StampName, BTreeMap<String, String>>,
+    /// Residency zones of geodes.
+    pub residency: BTreeMap<String, String>,
+    /// Kind and name of every object -> its generation.
+    pub generations: BTreeMap<(&'static str, String), i64>,
+}
+
+/// Where a zone comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoadRef {
+    /// Name of its `TrafficPolicy`.
+    pub policy: String,
+    /// Name of the Secret with the key for its updates.
+    pub secret: String,
+}
+
+/// Any object of ours, as its watch tells of it.
+enum Heard {
+    Fleet(Event<crds::Fleet>),
+    Geode(Event<crds::Geode>),
+    Stamp(Event<crds::Stamp>),
+    TrafficPolicy(Event<crds::TrafficPolicy>),
+    FailoverPolicy(Event<crds::FailoverPolicy>),
+    Tenant(Event<crds::Tenant>),
+    Failover(Event<crds::Failover>),
+    Report(Event<crds::HealthReport>),
+    Register(Event<crds::FleetState>),
+}
+
+/// Everything that the watches have told.
+#[derive(Default)]
+struct Collector {
+    fleets: Store<crds::Fleet>,
+    geodes: Store<crds::Geode>,
+    stamps: Store<crds::Stamp>,
+    traffic: Store<crds::TrafficPolicy>,
+    policies: Store<crds::FailoverPolicy>,
+    tenants: Store<crds::Tenant>,
+    failovers: Store<crds::Failover>,
+    reports: Store<crds::HealthReport>,
+    register_created: Option<DateTime<Utc>>,
+    /// Lists of stamps that reports may be ordered by, with the hash that names each. The newest first.
+    lists: Vec<(String, BTreeMap<StampName, Stamp>)>,
+    dirty: bool,
+}
+
+/// Watches until `stop`.
+pub async fn run(
+    client: Client,
+    namespace: &str,
+    inputs: mpsc::Sender<Input>,
+    seen: channel::Sender<Seen>,
+    stop: CancellationToken,
+) {
+    let mut heard = stream::select_all([
+        events(&client, namespace, Heard::Fleet),
+        events(&client, namespace, Heard::Geode),
+        events(&client, namespace, Heard::Stamp),
+        events(&client, namespace, Heard::TrafficPolicy),
+        events(&client, namespace, Heard::FailoverPolicy),
+        events(&client, namespace, Heard::Tenant),
+        events(&client, namespace, Heard::Failover),
+        events(&client, namespace, Heard::Report),
+        events(&client, namespace, Heard::Register),
+    ]);
+    let mut collector = Collector::default();
+    let mut settle = tokio::time::interval(SETTLE);
+    settle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let news = tokio::select! {
+            () = stop.cancelled() => return,
+            Some(event) = heard.next() => collector.take(event),
+            _ = settle.tick(), if collector.dirty => collector.snapshot(&seen),
+        };
+        for input in news {
+            if inputs.send(input).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+type Events = stream::BoxStream<'static, Heard>;
+
+fn events<K>(client: &Client, namespace: &str, wrap: fn(Event<K>) -> Heard) -> Events
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let events = watcher(api, watcher::Config::default()).default_backoff();
+    without_errors(events).map(wrap).boxed()
+}
+
+/// A watch that breaks off is started again by its backoff; meanwhile nothing is known to have changed.
+fn without_errors<K>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
+) -> impl Stream<Item = Event<K>> {
+    events.filter_map(|event| async {
+        event.inspect_err(|error| tracing::warn!(%error, "a watch broke off and is started again")).ok()
+    })
+}
+
+impl Collector {
+    fn take(&mut self, heard: Heard) -> Vec<Input> {
+        match heard {
+            Heard::Fleet(event) => self.dirty |= self.fleets.take(event) != Change::None,
+            Heard::Geode(event) => self.dirty |= self.geodes.take(event) != Change::None,
+            Heard::Stamp(event) => self.dirty |= self.stamps.take(event) != Change::None,
+            Heard::TrafficPolicy(event) => self.dirty |= self.traffic.take(event) != Change::None,
+            Heard::FailoverPolicy(event) => self.dirty |= self.policies.take(event) != Change::None,
+            Heard::Tenant(event) => self.dirty |= self.tenants.take(strip(event)) != Change::None,
+            Heard::Failover(event) => return self.failover(event),
+            Heard::Report(event) => return self.report(event),
+            Heard::Register(event) => return self.register(event),
+        }
+        Vec::new()
+    }
+
+    fn failover(&mut self, event: Event<crds::Failover>) -> Vec<Input> {
+        match self.failovers.take(event) {
+            Change::None => Vec::new(),
+            Change::Listed => self.requests(),
+            Change::Applied(name) => self.request(&name).into_iter().collect(),
+            Change::Deleted(name) => vec![Input::Withdrawn(name.into())],
+        }
+    }
+
+    fn requests(&self) -> Vec<Input> {
+        self.failovers.all().iter().filter_map(|object| self.request(&object.name_any())).collect()
+    }
+
+    /// A request, once the register's age is known: what is older than the register is no command.
+    fn request(&self, name: &str) -> Option<Input> {
+        let object = self.failovers.get(name)?;
+        let register_created = self.register_created?;
+        match validate::failover(object) {
+            Ok(asked) => {
+                let ended = object.status.as_ref().is_some_and(|status| status.ended_at.is_some());
+                Some(Input::Request(asked.name.clone(), request(asked, ended, register_created)))
+            }
+            Err(invalid) => {
+                tracing::warn!(name, %invalid, "a Failover is not valid and is left out");
+                None
+            }
+        }
+    }
+
+    fn report(&mut self, event: Event<crds::HealthReport>) -> Vec<Input> {
+        match self.reports.take(event) {
+            Change::None | Change::Deleted(_) => Vec::new(),
+            Change::Listed => {
+                self.reports.all().into_iter().filter_map(|object| self.unpack(object)).collect()
+            }
+            Change::Applied(name) => {
+                self.reports.get(&name).and_then(|object| self.unpack(object)).into_iter().collect()
+            }
+        }
+    }
+
+    /// A report whose order of stamps is not known says nothing; it will be sent again.
+    fn unpack(&self, object: &crds::HealthReport) -> Option<Input> {
+        let (hash, list) = self.lists.iter().find(|(hash, _)| *hash == object.spec.stamps_hash)?;
+        let samples = unpack(&object.spec.body, hash, list)
+            .inspect_err(
+                |error| tracing::warn!(vantage = object.spec.vantage, %error, "a report cannot be read"),
+            )
+            .ok()?;
+        let sight = match object.spec.sight {
+            crds::Sight::Sighted => Sight::Sighted,
+            crds::Sight::Blind => Sight::Blind,
+            crds::Sight::ClockSkewed => Sight::ClockSkewed,
+        };
+        let report = Report {
+            vantage: object.spec.vantage.as_str().into(),
+            region: object.spec.region.as_str().into(),
+            sight,
+            samples,
+        };
+        Some(Input::Report { report, version: object.resource_version().unwrap_or_default() })
+    }
+
+    fn register(&mut self, event: Event<crds::FleetState>) -> Vec<Input> {
+        let (Event::Apply(object) | Event::InitApply(object)) = event else { return Vec::new() };
+        let mut news = vec![register::read(&object)];
+        let created = object.creation_timestamp().map(|at| crds::time::from_k8s(&at));
+        if created.is_some() && self.register_created != created {
+            self.register_created = created;
+            news.extend(self.requests());
+        }
+        news
+    }
+
+    /// The snapshot, as soon as every list is complete. Without a valid fleet the last one stays.
+    fn snapshot(&mut self, seen: &channel::Sender<Seen>) -> Vec<Input> {
+        let synced = self.fleets.synced()
+            && self.geodes.synced()
+            && self.stamps.synced()
+            && self.traffic.synced()
+            && self.policies.synced()
+            && self.tenants.synced();
+        let Some(fleet) = self.fleets.get(crds::FLEET).filter(|_| synced) else { return Vec::new() };
+        self.dirty = false;
+        let objects = Objects {
+            fleet,
+            geodes: self.geodes.all(),
+            stamps: self.stamps.all(),
+            traffic_policies: self.traffic.all(),
+            failover_policies: self.policies.all(),
+            load: self.load(),
+        };
+        let (fleet, left_out) = match validate::snapshot(objects) {
+            Ok(snapshot) => snapshot,
+            Err(why) => {
+                tracing::warn!(
+                    kind = why.kind,
+                    reason = why.reason,
+                    "the fleet is not valid; the last one stays"
+                );
+                seen.send_modify(|seen| seen.left_out = vec![why]);
+                return Vec::new();
+            }
+        };
+        seen.send_replace(self.seen(left_out));
+        let hash = list_hash(&fleet.stamps);
+        let mut news = vec![Input::Fleet(Box::new(fleet.clone()))];
+        if self.lists.first().is_none_or(|(newest, _)| *newest != hash) {
+            self.lists.retain(|(known, _)| *known != hash);
+            self.lists.insert(0, (hash, fleet.stamps.clone()));
+            self.lists.truncate(LISTS_MAX);
+            news.extend(self.reports.all().into_iter().filter_map(|object| self.unpack(object)));
+        }
+        news
+    }
+
+    fn generations(&self) -> BTreeMap<(&'static str, String), i64> {
+        fn of<K: Resource<DynamicType = ()>>(
+            store: &Store<K>,
+            kind: &'static str,
+        ) -> impl Iterator<Item = ((&'static str, String), i64)> {
+            store
+                .all()
+                .into_iter()
+                .map(move |object| ((kind, object.name_any()), object.meta().generation.unwrap_or_default()))
+        }
+        of(&self.fleets, "Fleet")
+            .chain(of(&self.geodes, "Geode"))
+            .chain(of(&self.stamps, "Stamp"))
+            .chain(of(&self.traffic, "TrafficPolicy"))
+            .collect()
+    }
+
+    fn load(&self) -> BTreeMap<(StampName, Bucket), Load> {
+        validate::load(self.tenants.all())
+    }
+
+    fn seen(&self, left_out: Vec<LeftOut>) -> Seen {
+        let tenants = self.tenants.all().into_iter().filter_map(|tenant| validate::tenant(tenant).ok());
+        let roads = self.traffic.all().into_iter().filter_map(|policy| {
+            let zone = validate::traffic_policy(policy).ok()?.name;
+            let road = policy.spec.roads.iter().find_map(|road| road.dns_update.as_ref())?;
+            Some((zone, RoadRef { policy: policy.name_any(), secret: road.tsig_secret_name.to_string() }))
+        });
+        Seen {
+            left_out,
+            roads: roads.collect(),
+            tenants: Arc::new(tenants.map(|tenant| (tenant.name.clone(), tenant)).collect()),
+            stamp_labels: self
+                .stamps
+                .all()
+                .into_iter()
+                .map(|stamp| (stamp.name_any().into(), stamp.labels().clone()))
+                .collect(),
+            residency: self
+                .geodes
+                .all()
+                .into_iter()
+                .filter_map(|geode| Some((geode.name_any(), geode.spec.residency_zone.as_ref()?.to_string())))
+                .collect(),
+            generations: self.generations(),
+        }
+    }
+}
+
+/// Managed fields are half of a small object, and nobody here reads them.
+fn strip(event: Event<crds::Tenant>) -> Event<crds::Tenant> {
+    event.modify(|tenant| tenant.metadata.managed_fields = None)
+}
+
+fn request(asked: validate::RunRequest, ended: bool, register_created: DateTime<Utc>) -> Request {
+    Request {
+        uid: asked.uid,
+        origin: match asked.origin {
+            validate::Origin::Person => Origin::Person,
+            validate::Origin::Engine => Origin::Engine,
+        },
+        mode: match asked.mode {
+            validate::Mode::Failover => Mode::Failover,
+            validate::Mode::Failback => Mode::Failback,
+        },
+        dry_run: asked.dry_run,
+        subject: match asked.subject {
+            validate::RunSubject::Geode(name) => Subject::Geode(name),
+            validate::RunSubject::Stamp(name) => Subject::Stamp(name),
+        },
+        targets: Targets { geodes: asked.target_geodes, stamps: asked.target_stamps },
+        control: if asked.cancel { Control::Cancel } else { Control::Run },
+        reason: asked.reason,
+        ended,
+        // Both are whole seconds of the API server's clock.
+        predates_register: asked.created < register_created,
+    }
+}
