@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use stamps::failover::{Mode, Origin};
 
 use crate::{
     conditions::{self, Condition},
@@ -147,16 +148,6 @@ pub struct Targets {
     pub stamps: Vec<Label>,
 }
 
-/// Away or back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Mode {
-    /// Away from the subject.
-    #[default]
-    Failover,
-    /// Home to it.
-    Failback,
-}
-
 /// What a person wants of a run in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Control {
@@ -169,16 +160,6 @@ pub enum Control {
     Cancel,
     /// Stop, and keep what was prepared.
     CancelKeep,
-}
-
-/// Who asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Origin {
-    /// A person, or what acts for one.
-    #[default]
-    Person,
-    /// Lifeboat itself.
-    Engine,
 }
 
 /// The run as it goes. Words are plain text, so that an older schema never refuses a newer word.

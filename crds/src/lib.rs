@@ -34,7 +34,7 @@ pub use geode::{Geode, GeodeSpec, GeodeStatus};
 pub use stamp::{Stamp, StampSpec, StampStatus};
 pub use state::{
     AvailabilityLedger, AvailabilityLedgerFields, FleetState, FleetStateFields, HealthReport,
-    HealthReportFields, Sight,
+    HealthReportFields,
 };
 pub use tenant::{Placement, Tenant, TenantSpec, TenantStatus};
 pub use traffic_policy::{TrafficPolicy, TrafficPolicySpec, TrafficPolicyStatus};

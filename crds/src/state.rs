@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use stamps::verdict::Sight;
 
 use crate::rules;
 
@@ -99,18 +100,6 @@ pub struct HealthReportFields {
 
 fn first() -> i64 {
     1
-}
-
-/// Whether a vantage can trust its own eyes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Sight {
-    /// It sees its control targets, and its clock is right.
-    Sighted,
-    /// Its control targets fail too, or it has none yet.
-    #[default]
-    Blind,
-    /// Its clock is off.
-    ClockSkewed,
 }
 
 /// The availability of one stamp over time.

@@ -9,8 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The newest format that this binary reads, and the one it writes.
-pub const FORMAT_VERSION: i64 = 1;
+pub use stamps::failover::FORMAT_VERSION;
 
 /// Above this many bytes of JSON the text is compressed. Below, a write costs the API server little and a person can
 /// read it as it is; measured, a quarter of a megabyte costs ten times as much plain as compressed.

@@ -13,9 +13,7 @@ mod tests;
 mod traffic;
 
 pub use fleet::{FleetHeader, failover_policy, fleet, geode, policy_defaults};
-pub use runs::{
-    Home, HomeChoice, Mode, Origin, RunRequest, RunSubject, TenantRequest, Tier, failover, tenant,
-};
+pub use runs::{Home, HomeChoice, RunRequest, TenantRequest, Tier, failover, tenant};
 pub use snapshot::{LeftOut, Objects, load, snapshot};
 pub use stamp::stamp;
 pub use traffic::traffic_policy;

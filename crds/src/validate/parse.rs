@@ -89,7 +89,7 @@ fn say(duration: Duration) -> String {
     let ms = duration.as_millis();
     let (unit, unit_ms) = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)]
         .into_iter()
-        .find(|(_, unit_ms)| ms > 0 && ms % unit_ms == 0)
+        .find(|(_, unit_ms)| ms > 0 && ms.is_multiple_of(*unit_ms))
         .unwrap_or(("ms", 1));
     format!("{}{unit}", ms / unit_ms)
 }

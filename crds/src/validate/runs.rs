@@ -1,18 +1,17 @@
 //! Requests: tenants that want a home, and runs that somebody asks for.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use kube::ResourceExt;
-use stamps::names::{Bucket, GeodeName, RunName, StampName, TenantName};
+use stamps::{
+    failover::{Control, Request, Subject, Targets},
+    names::{Bucket, GeodeName, RunName, StampName, TenantName},
+};
 
 use super::{Invalid, parse};
-use crate::{failover as run_api, tenant as tenant_api, time};
+use crate::{conditions::FINISHED, failover as run_api, tenant as tenant_api, time};
 
-pub use run_api::{Mode, Origin};
 pub use tenant_api::Tier;
 
 /// A tenant as placement and traffic see it.
@@ -98,84 +97,74 @@ fn home(placement: &tenant_api::Placement) -> Result<Home, Invalid> {
 pub struct RunRequest {
     /// Name of the object, and of the run.
     pub name: RunName,
-    /// UID of the object: a run is new only if its UID is.
-    pub uid: String,
-    /// What the traffic leaves or comes back to.
-    pub subject: RunSubject,
-    /// Geodes that it may go to; with `target_stamps` empty too, the policy chooses.
-    pub target_geodes: BTreeSet<GeodeName>,
-    /// Stamps that it may go to.
-    pub target_stamps: BTreeSet<StampName>,
-    /// Away or back.
-    pub mode: Mode,
-    /// Changes nothing outside.
-    pub dry_run: bool,
-    /// It is to stop where it is.
-    pub cancel: bool,
-    /// Who asks.
-    pub origin: Origin,
-    /// Why, for the record.
-    pub reason: Option<String>,
+    /// The command, as the engine takes it.
+    pub request: Request,
     /// When the object was made.
     pub created: DateTime<Utc>,
     /// How long after that it may still start.
     pub start_deadline: Duration,
 }
 
-/// A geode or a stamp.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunSubject {
-    /// A whole geode.
-    Geode(GeodeName),
-    /// One stamp.
-    Stamp(StampName),
-}
-
-/// What a failover object asks for.
-pub fn failover(object: &run_api::Failover) -> Result<RunRequest, Invalid> {
+/// What a failover object asks for. `register_created` is when the register was made, by the same API server's clock:
+/// what is older was restored or copied here, and is no command.
+pub fn failover(
+    object: &run_api::Failover,
+    register_created: Option<DateTime<Utc>>,
+) -> Result<RunRequest, Invalid> {
     let spec = &object.spec;
-    let subject = match (&spec.subject.geode, &spec.subject.stamp) {
-        (Some(geode), None) => RunSubject::Geode(parse::label("spec.subject.geode", geode)?.into()),
-        (None, Some(stamp)) => RunSubject::Stamp(parse::label("spec.subject.stamp", stamp)?.into()),
-        _ => return Err(Invalid::EitherOr { field: "spec.subject".into(), one: "geode", other: "stamp" }),
-    };
-    let cancel = match spec.control {
-        run_api::Control::Run => false,
-        run_api::Control::Cancel => true,
-        run_api::Control::Pause | run_api::Control::CancelKeep => {
-            return Err(Invalid::NotYet {
-                field: "spec.control".into(),
-                remedy: "use Run, or Cancel, which keeps the traffic where it is",
-            });
-        }
-    };
-    let (target_geodes, target_stamps) = targets(spec.targets.as_ref())?;
     let unsaved = |field: &str| Invalid::Unsaved { field: format!("metadata.{field}") };
+    let created = object
+        .creation_timestamp()
+        .map(|created| time::from_k8s(&created))
+        .ok_or_else(|| unsaved("creationTimestamp"))?;
+    let request = Request {
+        uid: object.uid().ok_or_else(|| unsaved("uid"))?,
+        origin: spec.origin,
+        mode: spec.mode,
+        dry_run: spec.dry_run,
+        subject: subject(&spec.subject)?,
+        targets: targets(spec.targets.as_ref())?,
+        control: control(spec.control)?,
+        reason: spec.reason.clone(),
+        ended: ended(object),
+        predates_register: register_created.is_some_and(|register| created < register),
+    };
     let start_deadline_s: u64 =
         parse::int("spec.startDeadlineSeconds", spec.start_deadline_seconds, 10..=86_400)?;
     Ok(RunRequest {
         name: object.name_any().into(),
-        uid: object.uid().ok_or_else(|| unsaved("uid"))?,
-        subject,
-        target_geodes,
-        target_stamps,
-        mode: spec.mode,
-        dry_run: spec.dry_run,
-        cancel,
-        origin: spec.origin,
-        reason: spec.reason.clone(),
-        created: object
-            .creation_timestamp()
-            .map(|created| time::from_k8s(&created))
-            .ok_or_else(|| unsaved("creationTimestamp"))?,
+        request,
+        created,
         start_deadline: Duration::from_secs(start_deadline_s),
     })
 }
 
-type TargetSets = (BTreeSet<GeodeName>, BTreeSet<StampName>);
+fn subject(subject: &run_api::Subject) -> Result<Subject, Invalid> {
+    match (&subject.geode, &subject.stamp) {
+        (Some(geode), None) => Ok(Subject::Geode(parse::label("spec.subject.geode", geode)?.into())),
+        (None, Some(stamp)) => Ok(Subject::Stamp(parse::label("spec.subject.stamp", stamp)?.into())),
+        _ => Err(Invalid::EitherOr { field: "spec.subject".into(), one: "geode", other: "stamp" }),
+    }
+}
 
-fn targets(targets: Option<&run_api::Targets>) -> Result<TargetSets, Invalid> {
-    let Some(targets) = targets else { return Ok(TargetSets::default()) };
+fn control(control: run_api::Control) -> Result<Control, Invalid> {
+    match control {
+        run_api::Control::Run => Ok(Control::Run),
+        run_api::Control::Cancel => Ok(Control::Cancel),
+        run_api::Control::Pause | run_api::Control::CancelKeep => Err(Invalid::NotYet {
+            field: "spec.control".into(),
+            remedy: "use Run, or Cancel, which keeps the traffic where it is",
+        }),
+    }
+}
+
+fn ended(object: &run_api::Failover) -> bool {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|condition| condition.type_ == FINISHED && condition.status == "True")
+}
+
+fn targets(targets: Option<&run_api::Targets>) -> Result<Targets, Invalid> {
+    let Some(targets) = targets else { return Ok(Targets::default()) };
     if targets.geodes.is_empty() && targets.stamps.is_empty() {
         return Err(Invalid::Count {
             field: "spec.targets".into(),
@@ -193,5 +182,5 @@ fn targets(targets: Option<&run_api::Targets>) -> Result<TargetSets, Invalid> {
         .iter()
         .enumerate()
         .map(|(n, stamp)| parse::label(&format!("spec.targets.stamps[{n}]"), stamp).map(StampName::from));
-    Ok((geodes.collect::<Result<_, _>>()?, stamps.collect::<Result<_, _>>()?))
+    Ok(Targets { geodes: geodes.collect::<Result<_, _>>()?, stamps: stamps.collect::<Result<_, _>>()? })
 }

@@ -2,6 +2,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use serde_json::{Value, json};
 use stamps::{
+    failover::{Control, Mode, Origin, Request, Subject, Targets},
     fleet::{Automation, Check, Load, Routing},
     names::{Bucket, StampName},
 };
@@ -21,7 +22,7 @@ fn refusal(kind: &str, object: &Value) -> Result<(), Invalid> {
         "Tenant" => tenant(&typed(object)).map(drop),
         "TrafficPolicy" => traffic_policy(&typed(object)).map(drop),
         "FailoverPolicy" => failover_policy(&typed(object)).map(drop),
-        "Failover" => failover(&typed(object)).map(drop),
+        "Failover" => failover(&typed(object), None).map(drop),
         other => panic!("no kind {other}"),
     }
 }
@@ -310,14 +311,38 @@ fn a_run_arrives_whole() {
         "subject": { "geode": null, "stamp": "weu-1" }, "targets": { "geodes": ["neu"] }, "mode": "Failback",
         "dryRun": true, "control": "Cancel", "origin": "Engine", "reason": "ticket 4711"
     });
-    let run = failover(&typed(&bent("Failover", &json!({ "metadata": { "name": "run-1" }, "spec": spec }))))
-        .unwrap();
-    assert_eq!((run.name.as_str(), run.uid.as_str()), ("run-1", "1111"));
-    assert_eq!(run.subject, RunSubject::Stamp("weu-1".into()));
-    assert_eq!((run.target_geodes.len(), run.target_stamps.len()), (1, 0));
-    assert_eq!((run.mode, run.dry_run, run.cancel, run.origin), (Mode::Failback, true, true, Origin::Engine));
-    assert_eq!(run.created.to_rfc3339(), "2026-11-21T12:00:00+00:00");
-    assert_eq!(run.start_deadline, Duration::from_mins(10));
+    let object = bent("Failover", &json!({ "metadata": { "name": "run-1" }, "spec": spec }));
+    let run = failover(&typed(&object), None).unwrap();
+    assert_eq!((run.name.as_str(), run.start_deadline), ("run-1", Duration::from_mins(10)));
+    assert_eq!(
+        run.request,
+        Request {
+            uid: "1111".into(),
+            origin: Origin::Engine,
+            mode: Mode::Failback,
+            dry_run: true,
+            subject: Subject::Stamp("weu-1".into()),
+            targets: Targets { geodes: ["neu".into()].into(), stamps: [].into() },
+            control: Control::Cancel,
+            reason: Some("ticket 4711".into()),
+            ended: false,
+            predates_register: false,
+        }
+    );
+}
+
+#[test]
+fn a_run_that_has_ended_or_is_older_than_the_register_says_so() {
+    let finished = |status: &str| json!({ "type": "Finished", "status": status, "reason": "Succeeded", "message": "", "lastTransitionTime": "2026-11-21T12:00:00Z" });
+    for (status, ended) in [("True", true), ("False", false)] {
+        let object = bent("Failover", &json!({ "status": { "conditions": [finished(status)] } }));
+        assert_eq!(failover(&typed(&object), None).unwrap().request.ended, ended);
+    }
+    // The object is of 12:00:00; times of Kubernetes have whole seconds, so the same second is not "before".
+    for (register, predates) in [("2026-11-21T12:00:00Z", false), ("2026-11-21T12:00:01Z", true)] {
+        let run = failover(&typed(&sample("Failover")), Some(register.parse().unwrap())).unwrap();
+        assert_eq!(run.request.predates_register, predates, "{register}");
+    }
 }
 
 #[test]
