@@ -19,10 +19,10 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use stamps::{
-    failover::{Control, Input, Mode, Origin, Request, Subject, Targets},
+    failover::Input,
     fleet::{Load, Stamp},
     names::{Bucket, StampName, TenantName, ZoneName},
-    verdict::{Report, Sight, list_hash, unpack},
+    verdict::{Report, list_hash, unpack},
 };
 use tokio::sync::{mpsc, watch as channel};
 use tokio_util::sync::CancellationToken;
@@ -186,11 +186,8 @@ impl Collector {
     fn request(&self, name: &str) -> Option<Input> {
         let object = self.failovers.get(name)?;
         let register_created = self.register_created?;
-        match validate::failover(object) {
-            Ok(asked) => {
-                let ended = object.status.as_ref().is_some_and(|status| status.ended_at.is_some());
-                Some(Input::Request(asked.name.clone(), request(asked, ended, register_created)))
-            }
+        match validate::failover(object, Some(register_created)) {
+            Ok(asked) => Some(Input::Request(asked.name, asked.request)),
             Err(invalid) => {
                 tracing::warn!(name, %invalid, "a Failover is not valid and is left out");
                 None
@@ -218,15 +215,10 @@ impl Collector {
                 |error| tracing::warn!(vantage = object.spec.vantage, %error, "a report cannot be read"),
             )
             .ok()?;
-        let sight = match object.spec.sight {
-            crds::Sight::Sighted => Sight::Sighted,
-            crds::Sight::Blind => Sight::Blind,
-            crds::Sight::ClockSkewed => Sight::ClockSkewed,
-        };
         let report = Report {
             vantage: object.spec.vantage.as_str().into(),
             region: object.spec.region.as_str().into(),
-            sight,
+            sight: object.spec.sight,
             samples,
         };
         Some(Input::Report { report, version: object.resource_version().unwrap_or_default() })
@@ -337,29 +329,4 @@ impl Collector {
 /// Managed fields are half of a small object, and nobody here reads them.
 fn strip(event: Event<crds::Tenant>) -> Event<crds::Tenant> {
     event.modify(|tenant| tenant.metadata.managed_fields = None)
-}
-
-fn request(asked: validate::RunRequest, ended: bool, register_created: DateTime<Utc>) -> Request {
-    Request {
-        uid: asked.uid,
-        origin: match asked.origin {
-            validate::Origin::Person => Origin::Person,
-            validate::Origin::Engine => Origin::Engine,
-        },
-        mode: match asked.mode {
-            validate::Mode::Failover => Mode::Failover,
-            validate::Mode::Failback => Mode::Failback,
-        },
-        dry_run: asked.dry_run,
-        subject: match asked.subject {
-            validate::RunSubject::Geode(name) => Subject::Geode(name),
-            validate::RunSubject::Stamp(name) => Subject::Stamp(name),
-        },
-        targets: Targets { geodes: asked.target_geodes, stamps: asked.target_stamps },
-        control: if asked.cancel { Control::Cancel } else { Control::Run },
-        reason: asked.reason,
-        ended,
-        // Both are whole seconds of the API server's clock.
-        predates_register: asked.created < register_created,
-    }
 }
