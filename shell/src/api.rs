@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A watch is silent for up to 290 s and then closed by the server; a connection silent for longer is dead. Calls end
 /// much sooner, by [`within`].
-const READ_TIMEOUT: Duration = Duration::from_secs(300);
+const READ_TIMEOUT: Duration = Duration::from_mins(5);
 /// For one call that is not a watch.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 

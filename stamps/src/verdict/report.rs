@@ -25,7 +25,7 @@ use crate::{
     fleet::Stamp,
     names::{RegionName, StampName, VantageName},
     time::millis,
-    verdict::Strip,
+    verdict::{Strip, Tick},
 };
 
 const RECORD_BYTES: usize = 24;
@@ -186,15 +186,12 @@ pub enum ReportError {
 /// The hash by which writer and reader agree on the order of records and the length of a tick: the first 16
 /// hexadecimal digits of SHA-256 over `name NUL tick_ms LF` for each stamp, in order of name.
 pub fn list_hash(stamps: &BTreeMap<StampName, Stamp>) -> String {
-    use std::fmt::Write as _;
     let mut hash = Sha256::new();
     for (name, stamp) in stamps {
         hash.update(format!("{name}\0{}\n", millis(stamp.tick())));
     }
-    hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+    format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }
 
 /// The packed body: one record for each stamp of the list, an empty one where nothing is known.
@@ -229,11 +226,18 @@ pub fn unpack(
 
 impl Sample {
     /// Counts one tick.
-    pub fn push(&mut self, tick: crate::verdict::Tick) {
-        use crate::verdict::Tick;
+    pub fn push(&mut self, tick: Tick) {
         self.strip.push(tick);
         self.all_total = (self.all_total + u32::from(tick != Tick::Unknown)) & TOTAL_MASK;
         self.good_total = (self.good_total + u32::from(tick == Tick::Good)) & TOTAL_MASK;
+    }
+
+    /// After a restart of the vantage: totals go on, a pass counts, and the strip is what was seen since.
+    pub fn continue_from(&mut self, old: &Self) {
+        self.good_total = (self.good_total + old.good_total) & TOTAL_MASK;
+        self.all_total = (self.all_total + old.all_total) & TOTAL_MASK;
+        self.ever_passed |= old.ever_passed;
+        self.last_failure = self.last_failure.or(old.last_failure);
     }
 
     fn record(self) -> [u8; RECORD_BYTES] {
