@@ -240,8 +240,8 @@ fn definitions_hash(stamps: &Stamps) -> String {
         let probes: &[Probe] = &stamp.probes;
         hash.update(format!("{name}\0{probes:?}\n"));
     }
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
-    format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    let short = hash.finalize().iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    format!("{short:016x}")
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    async fn run(targets: Vec<String>) -> (Arc<Controls>, Arc<Board>, CancellationToken) {
+    fn run(targets: Vec<String>) -> (Arc<Controls>, Arc<Board>, CancellationToken) {
         let (controls, board, stop) =
             (Arc::new(Controls::new(targets)), Arc::new(Board::default()), CancellationToken::new());
         tokio::spawn(Arc::clone(&controls).run(Arc::clone(&board), Metrics::default(), stop.clone()));
@@ -109,9 +109,9 @@ mod tests {
     async fn it_is_blind_when_more_than_half_of_the_controls_fail() {
         let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open = open.local_addr().map(|address| (address.to_string(), open)).unwrap();
-        let (half, _, stop_half) = run(vec![open.0.clone(), closed().await]).await;
-        let (blind, _, stop_blind) = run(vec![open.0, closed().await, closed().await]).await;
-        let (none, _, stop_none) = run(Vec::new()).await;
+        let (half, _, stop_half) = run(vec![open.0.clone(), closed().await]);
+        let (blind, _, stop_blind) = run(vec![open.0, closed().await, closed().await]);
+        let (none, _, stop_none) = run(Vec::new());
         assert!(half.confirm().await);
         assert!(!blind.confirm().await);
         assert!(none.confirm().await, "nothing to check against");
@@ -123,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_confirmed_by_a_later_check_only() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (controls, _, _stop) = run(vec![listener.local_addr().unwrap().to_string()]).await;
+        let (controls, _, _stop) = run(vec![listener.local_addr().unwrap().to_string()]);
         assert!(controls.confirm().await);
         drop(listener);
         assert!(!controls.confirm().await, "the check before does not count");

@@ -11,7 +11,7 @@ use kube::{
 };
 use shell::api::{CALL_TIMEOUT, CallError, within};
 use stamps::verdict::Sight;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -104,7 +104,7 @@ impl Writer {
             sleep_until(began + pause).await;
             // What was not written is still news. News that came meanwhile left a permit on the board.
             if self.known.is_some() || self.board.content().is_none() {
-                let _ = timeout(WRITE_PERIOD - WRITE_SPACING, self.board.news()).await;
+                let _ = timeout_at(began + WRITE_PERIOD, self.board.news()).await;
             }
         }
     }

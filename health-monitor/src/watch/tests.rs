@@ -45,7 +45,7 @@ mod list {
         }
     }
 
-    fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: serde_json::Value) -> K {
+    fn object<K: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: &serde_json::Value) -> K {
         serde_json::from_value(json!({
             "apiVersion": "lifeboat.dev/v1alpha1", "kind": kind,
             "metadata": {"name": name, "uid": "6f1c", "namespace": "test"}, "spec": spec,
@@ -57,7 +57,7 @@ mod list {
         object(
             "Stamp",
             name,
-            json!({
+            &json!({
                 "geode": geode,
                 "endpoints": [{"name": "web", "address": "192.0.2.1", "port": 80}],
                 "probes": [{"name": "web", "tcp": {}}],
@@ -75,7 +75,7 @@ mod list {
 
     #[test]
     fn it_holds_what_the_operator_judges() {
-        let fleet = object("Fleet", "fleet", json!({"vantages": [{"name": "weu-a", "region": "weu"}]}));
+        let fleet = object("Fleet", "fleet", &json!({"vantages": [{"name": "weu-a", "region": "weu"}]}));
         let mut held = Held {
             fleets: watched([fleet]),
             geodes: Kept::default(),
@@ -83,7 +83,7 @@ mod list {
         };
         let told = told();
         assert_eq!(held.list(&told), None, "the geodes are not known yet");
-        held.geodes = watched([object("Geode", "weu", json!({"displayName": "West"}))]);
+        held.geodes = watched([object("Geode", "weu", &json!({"displayName": "West"}))]);
         let names: Vec<_> = held.list(&told).unwrap().into_keys().map(|name| name.to_string()).collect();
         assert_eq!(names, ["weu-1"]);
         assert_eq!(told.metrics.listed.get(), 1);

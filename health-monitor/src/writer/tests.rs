@@ -17,7 +17,7 @@ use stamps::{
     fixtures,
     verdict::{list_hash, unpack},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::*;
 use crate::{board::Stamps, probe::Outcome};

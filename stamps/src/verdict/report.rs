@@ -190,8 +190,7 @@ pub fn list_hash(stamps: &BTreeMap<StampName, Stamp>) -> String {
     for (name, stamp) in stamps {
         hash.update(format!("{name}\0{}\n", millis(stamp.tick())));
     }
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
-    format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    format!("{:016x}", bytes_to_u64(&hash.finalize()[..8]))
 }
 
 /// The packed body: one record for each stamp of the list, an empty one where nothing is known.
