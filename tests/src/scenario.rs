@@ -175,7 +175,8 @@ impl Scenario {
             .arg("--kubeconfig")
             .arg(self.kubeconfig(vantage, MONITOR)?)
             .args(["--namespace", &self.namespace, "--vantage", vantage, "--region", region])
-            .args(["--listen", &address.to_string()]);
+            // Stamps of a testbed are on loopback, which probes may not reach by default.
+            .args(["--listen", &address.to_string(), "--allow-cidr", "127.0.0.0/8"]);
         for target in control {
             launch = launch.args(["--control-target", &target.to_string()]);
         }
