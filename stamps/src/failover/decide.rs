@@ -45,6 +45,8 @@ pub struct World<'a> {
     pub ages: &'a Ages,
     /// The fences are raised and the world was looked at since the takeover.
     pub ready: bool,
+    /// The Gate could not be read a moment ago, and a Gate that cannot be read is closed.
+    pub gate_unread: bool,
     /// The desired content of zones may have changed.
     pub zones_dirty: bool,
 }
@@ -225,6 +227,9 @@ fn cancel(draft: &mut Draft<'_>, name: &RunName, why: &str) -> Result<(), Illega
 
 /// Starts what evidence and rules allow, says what they forbid.
 fn start_automatic(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    if draft.world.gate_unread {
+        return Ok(());
+    }
     let detection = draft.world.fleet.policy.detection;
     for subject in subjects(draft.world) {
         let hold = match subject {

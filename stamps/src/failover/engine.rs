@@ -34,6 +34,8 @@ const FRESH_FOR: Duration = Duration::from_secs(25);
 const OBSERVE_BUSY: Duration = Duration::from_millis(250);
 /// Between two looks at a zone otherwise.
 const OBSERVE_IDLE: Duration = Duration::from_secs(10);
+/// Between two attempts to read a Gate that cannot be read.
+const GATE_AGAIN: Duration = Duration::from_secs(1);
 /// Between two wake-ups when nothing is under way.
 const IDLE_TICK: Duration = Duration::from_millis(500);
 
@@ -171,6 +173,8 @@ pub struct Engine {
     performing: BTreeMap<Key, Command>,
     retry: BTreeMap<Key, (u32, Mono)>,
     ages: Ages,
+    /// Until then the Gate counts as one that cannot be read.
+    gate_unread: Option<Mono>,
     zones_dirty: bool,
     changed: bool,
 }
@@ -197,6 +201,7 @@ impl Engine {
             performing: BTreeMap::new(),
             retry: BTreeMap::new(),
             ages: Ages::default(),
+            gate_unread: None,
             zones_dirty: true,
             changed: true,
         }
@@ -273,10 +278,10 @@ impl Engine {
     }
 
     fn gate_shut(&mut self, automation: Option<Automation>, now: Now) {
-        // What cannot be read is closed; the watch opens it again.
-        let gate = automation.unwrap_or(Automation::Hold);
-        if let Some(snapshot) = &mut self.snapshot {
-            snapshot.automation = gate;
+        match (automation, &mut self.snapshot) {
+            (Some(gate), Some(snapshot)) => snapshot.automation = gate,
+            // What cannot be read is closed, and no watch will say when it can be read again.
+            _ => self.gate_unread = Some(now.mono + GATE_AGAIN),
         }
         self.refresh_fleet();
         self.commit_over(now);
@@ -375,6 +380,7 @@ impl Engine {
             settled: &self.settled,
             ages: &self.ages,
             ready: lead.ready(),
+            gate_unread: self.gate_unread.is_some_and(|until| now.mono < until),
             zones_dirty: self.zones_dirty,
         };
         let ready = world.ready;

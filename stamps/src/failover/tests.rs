@@ -3,7 +3,7 @@ mod rig;
 use rig::Rig;
 
 use super::*;
-use crate::{names::Point, routing::Outcome};
+use crate::{fleet::Automation, names::Point, routing::Outcome};
 
 /// The one commit among some outputs.
 fn commit(outputs: Vec<Output>) -> (FleetState, Option<Point>, bool) {
@@ -93,4 +93,26 @@ fn what_a_refused_commit_held_is_decided_again() {
     rig.pass(1_000);
     let shown = format!("{:?}", rig.zone.unwrap().answers);
     assert!(shown.contains("ttl_s: 7"), "{shown}");
+}
+
+#[test]
+fn a_gate_that_could_not_be_read_is_asked_again() {
+    let mut rig = Rig::leading();
+    rig.gate_says = Some(None);
+    rig.see_for(12, &["weu"]);
+    assert!(rig.state().runs.is_empty(), "a Gate that cannot be read is closed");
+    let asked = rig.commits.iter().filter(|(_, gate)| *gate).count();
+    assert!((1..=12).contains(&asked), "asked {asked} times");
+    rig.gate_says = None;
+    rig.pass(1_500);
+    assert_eq!(rig.automatic().1.phase, Phase::Running);
+}
+
+#[test]
+fn a_gate_that_was_closed_before_its_watch_says_so_lets_nothing_through() {
+    let mut rig = Rig::leading();
+    rig.gate_says = Some(Some(Automation::Observe));
+    rig.see_for(12, &["weu"]);
+    assert!(rig.state().runs.is_empty());
+    assert!(rig.published.values().any(|notice| notice.reason == "WouldHave"), "{:?}", rig.published);
 }

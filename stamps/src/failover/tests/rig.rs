@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use super::super::*;
 use crate::{
     fixtures,
-    fleet::Fleet,
+    fleet::{Automation, Fleet},
     names::{Fence, RunName, StampName, VantageName},
     routing::{Observation, Outcome, RouteSet, ServerSeen, effective},
     time::{Mono, Now},
@@ -35,6 +35,8 @@ pub(super) struct Rig {
     pub(super) agents_say: Option<Outcome>,
     /// What the API server answers to the next commits, instead of storing them.
     pub(super) commits_say: VecDeque<Input>,
+    /// What the Gate says live, unless it is open. None: it cannot be read.
+    pub(super) gate_says: Option<Option<Automation>>,
     requests: BTreeMap<RunName, Request>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
     version: u64,
@@ -55,6 +57,7 @@ impl Rig {
             stepped_down: Vec::new(),
             agents_say: None,
             commits_say: VecDeque::new(),
+            gate_says: None,
             requests: BTreeMap::new(),
             samples: BTreeMap::new(),
             version: 0,
@@ -208,6 +211,9 @@ impl Rig {
                 assert_eq!(base, self.register.as_ref().map(|held| held.point), "written over what was read");
                 if let Some(answer) = self.commits_say.pop_front() {
                     return Some(answer);
+                }
+                if let Some(automation) = self.gate_says.filter(|_| gate) {
+                    return Some(Input::GateShut(automation));
                 }
                 self.register = Some((*state).clone());
                 Some(Input::Stored(state))
