@@ -185,11 +185,7 @@ impl Writer {
             region: self.identity.region.clone(),
             sequence,
             observed_at: Utc::now(),
-            sight: match content.sight {
-                Sight::Sighted => crds::Sight::Sighted,
-                Sight::Blind => crds::Sight::Blind,
-                Sight::ClockSkewed => crds::Sight::ClockSkewed,
-            },
+            sight: content.sight,
             format_version: FORMAT_VERSION,
             stamps_hash: content.stamps_hash,
             body: content.body,

@@ -134,7 +134,7 @@ async fn what_is_on_the_board_stands_in_the_report() {
     writer.write().await.unwrap();
     let report = hub.report().spec;
     assert_eq!((report.vantage.as_str(), report.region.as_str(), report.sequence), ("weu-a", "weu", 2));
-    assert_eq!((report.sight, &report.stamps_hash), (crds::Sight::Sighted, &list_hash(&stamps())));
+    assert_eq!((report.sight, &report.stamps_hash), (Sight::Sighted, &list_hash(&stamps())));
     let samples = unpack(&report.body, &report.stamps_hash, &stamps()).unwrap();
     assert_eq!(samples[&"weu-1".into()], board.sample("weu-1"));
     assert!(samples.values().all(|sample| sample.ever_passed && sample.strip.good == 0b11_1111));
