@@ -10,7 +10,6 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use shell::api::{CALL_TIMEOUT, CallError, within};
-use stamps::verdict::Sight;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 

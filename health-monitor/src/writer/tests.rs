@@ -13,6 +13,7 @@ use axum::{
 };
 use kube::{Client, Config};
 use serde_json::{Value, json};
+use stamps::verdict::Sight;
 use stamps::{
     fixtures,
     verdict::{list_hash, unpack},

@@ -169,7 +169,9 @@ fn keep_doubts(draft: &mut Draft<'_>) -> Result<(), Illegal> {
             && finding.doubt()
             && !draft.state.doubts.contains_key(&subject)
         {
-            draft.push(Event::Doubted { subject, sentence: finding.sentence.clone() })?;
+            // Below the threshold the verdict says nothing yet; the advisory says who doubts.
+            let sentence = finding.advisory.as_ref().unwrap_or(&finding.sentence).clone();
+            draft.push(Event::Doubted { subject, sentence })?;
         }
     }
     // Not seeing a subject any more is no reason to trust it; only Healthy clears a doubt.

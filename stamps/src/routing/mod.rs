@@ -24,7 +24,7 @@ use crate::{
 
 /// Where the buckets of one home stamp are served. Always explicit: no entry is ever implied by an object's absence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "at", rename_all = "camelCase")]
+#[serde(from = "StoredRoute", into = "StoredRoute")]
 pub enum Route {
     /// Every bucket at home.
     #[default]
@@ -36,8 +36,40 @@ pub enum Route {
     },
 }
 
+/// A route as the register holds it: `{"at":"home"}` or `{"at":"redirect","buckets":{"3":"neu-1"}}`. serde's own tagged
+/// form cannot read back a map whose keys are numbers.
+#[derive(Serialize, Deserialize)]
+struct StoredRoute {
+    at: At,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    buckets: BTreeMap<Bucket, StampName>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum At {
+    Home,
+    Redirect,
+}
+
+impl From<Route> for StoredRoute {
+    fn from(route: Route) -> Self {
+        match route {
+            Route::Home => Self { at: At::Home, buckets: BTreeMap::new() },
+            Route::Redirect { buckets } => Self { at: At::Redirect, buckets },
+        }
+    }
+}
+
+impl From<StoredRoute> for Route {
+    fn from(stored: StoredRoute) -> Self {
+        if stored.buckets.is_empty() { Self::Home } else { Self::Redirect { buckets: stored.buckets } }
+    }
+}
+
 /// A stamp's route and the commit that set it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RouteEntry {
     /// Where its buckets are.
     pub route: Route,

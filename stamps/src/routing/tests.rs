@@ -27,6 +27,18 @@ fn a_bucket_goes_where_it_was_moved_and_comes_home() {
 }
 
 #[test]
+fn the_table_survives_the_register() {
+    let mut routes = Routes::default();
+    routes.apply(&[mv("weu-1", 3, "neu-1"), mv("weu-2", 0, "weu-2")], at(5));
+    let text = serde_json::to_string(&routes).unwrap();
+    assert_eq!(
+        text,
+        r#"{"weu-1":{"route":{"at":"redirect","buckets":{"3":"neu-1"}},"setBy":{"epoch":1,"seq":5}},"weu-2":{"route":{"at":"home"},"setBy":{"epoch":1,"seq":5}}}"#
+    );
+    assert_eq!(serde_json::from_str::<Routes>(&text).unwrap(), routes);
+}
+
+#[test]
 fn the_zone_follows_the_table() {
     let fleet = fixtures::fleet(2, 1);
     let zone = fleet.zones.values().next().unwrap();

@@ -215,7 +215,10 @@ impl Rig {
                 if let Some(automation) = self.gate_says.filter(|_| gate) {
                     return Some(Input::GateShut(automation));
                 }
-                self.register = Some((*state).clone());
+                // Through text and back, as a real register keeps it.
+                let text = serde_json::to_string(&*state).unwrap();
+                self.register = Some(serde_json::from_str(&text).unwrap());
+                assert_eq!(self.register.as_ref(), Some(&*state), "the register gives back what was stored");
                 Some(Input::Stored(state))
             }
             Output::Beat => Some(Input::Beaten { started: self.now.mono, good: true }),
