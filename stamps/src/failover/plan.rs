@@ -108,7 +108,7 @@ pub fn plan(
     }
 }
 
-/// Every bucket that a source serves goes to the allowed target that is then least loaded for its capacity.
+/// Every bucket that a source serves goes to the allowed target that then carries least.
 fn evacuate(
     fleet: &Fleet,
     state: &FleetState,
@@ -179,10 +179,13 @@ impl<'a> Candidate<'a> {
         Self { stamp, order, units, buckets: served.len() as u64 }
     }
 
-    /// Lower is better: load after taking `units` in permille of capacity, then buckets, then order, then name.
-    fn rank(&self, units: u64) -> (u64, u64, u32, &StampName) {
-        let capacity = u64::from(self.stamp.capacity.units).max(1);
-        ((self.units + units) * 1000 / capacity, self.buckets, self.order, &self.stamp.name)
+    /// Lower is better: what it would carry after taking `units`, then order, then name. Half of that is declared load
+    /// in permille of its capacity, half the count of buckets in permille of its own: traffic that no tenant declares,
+    /// of shared hosts and of tenants to come, goes by buckets.
+    fn rank(&self, units: u64) -> (u64, u32, &StampName) {
+        let load = (self.units + units) * 1000 / u64::from(self.stamp.capacity.units).max(1);
+        let buckets = (self.buckets + 1) * 1000 / u64::from(self.stamp.buckets).max(1);
+        (load + buckets, self.order, &self.stamp.name)
     }
 
     fn take(&mut self, units: u64) {

@@ -116,3 +116,14 @@ fn a_gate_that_was_closed_before_its_watch_says_so_lets_nothing_through() {
     assert!(rig.state().runs.is_empty());
     assert!(rig.published.values().any(|notice| notice.reason == "WouldHave"), "{:?}", rig.published);
 }
+
+#[test]
+fn buckets_without_declared_load_spread_too() {
+    let mut rig = Rig::leading();
+    rig.fleet.load.retain(|(home, bucket), _| home.as_str() != "weu-1" || bucket.0 == 0);
+    rig.give(Input::Fleet(Box::new(rig.fleet.clone())));
+    rig.see_for(12, &["weu"]);
+    let plan = rig.automatic().1.plan.unwrap();
+    let counts: Vec<usize> = state::count_buckets(&plan.moves).into_values().collect();
+    assert_eq!(counts, [2, 2, 2, 2], "eight buckets on four targets of equal load: {}", plan.sentence());
+}
