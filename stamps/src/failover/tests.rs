@@ -123,7 +123,7 @@ fn buckets_without_declared_load_spread_too() {
     rig.fleet.load.retain(|(home, bucket), _| home.as_str() != "weu-1" || bucket.0 == 0);
     rig.give(Input::Fleet(Box::new(rig.fleet.clone())));
     rig.see_for(12, &["weu"]);
-    let plan = rig.automatic().1.plan.unwrap();
+    let plan = rig.automatic().1.plan.as_ref().unwrap();
     let counts: Vec<usize> = state::count_buckets(&plan.moves).into_values().collect();
     assert_eq!(counts, [2, 2, 2, 2], "eight buckets on four targets of equal load: {}", plan.sentence());
 }
