@@ -47,10 +47,15 @@ pub(super) fn geode_in_part(verdict: Verdict, stamps: &[(&Stamp, &Finding)]) -> 
         .filter(|(_, finding)| finding.verdict != Verdict::Healthy)
         .map(|(stamp, finding)| format!("{} is {:?}", stamp.name, finding.verdict))
         .collect();
-    match stamps.len() {
-        0 => "Unknown: it has no stamps".to_owned(),
+    match stamps {
+        [] => "Unknown: it has no stamps".to_owned(),
+        // What keeps one from being seen keeps all: it is said once.
+        [(_, first), ..] if stamps.iter().all(|(_, finding)| finding.verdict == Verdict::Unknown) => {
+            first.sentence.clone()
+        }
         all => {
-            format!("{verdict:?}: {} of {all} stamps not Healthy ({})", not_healthy.len(), few(&not_healthy))
+            let (n, all) = (not_healthy.len(), all.len());
+            format!("{verdict:?}: {n} of {all} stamps not Healthy ({})", few(&not_healthy))
         }
     }
 }

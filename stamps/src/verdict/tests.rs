@@ -365,6 +365,7 @@ mod judging {
         let sentences: Vec<_> = all.stamps.values().map(|finding| finding.sentence.as_str()).collect();
         assert_eq!(sentences[2], "Unknown: 0 of 3 regions outside weu can tell (3 NoReport)");
         assert!(all.geodes.values().all(|finding| finding.verdict == Verdict::Unknown));
+        assert_eq!(all.geodes[&"weu".into()].sentence, sentences[2]);
     }
 }
 
