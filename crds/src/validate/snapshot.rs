@@ -9,6 +9,7 @@ use kube::{Resource, ResourceExt};
 use stamps::{
     fleet::{Automation, Fleet, Geode, Load, Policy, Stamp, Zone},
     names::{Bucket, GeodeName, StampName, ZoneName},
+    verdict::STRIP_TICKS,
 };
 
 use super::{FleetHeader, Invalid};
@@ -85,6 +86,7 @@ pub fn snapshot(objects: Objects<'_>) -> Result<(Fleet, Vec<LeftOut>), LeftOut> 
         }
         known
     });
+    left_out.extend(unreachable_holds(&stamps, &policy));
     left_out.sort();
     let fleet = Fleet {
         uid: header.uid,
@@ -98,6 +100,29 @@ pub fn snapshot(objects: Objects<'_>) -> Result<(Fleet, Vec<LeftOut>), LeftOut> 
         load: objects.load,
     };
     Ok((fleet, left_out))
+}
+
+/// Stamps whose probes are so frequent that a strip of [`STRIP_TICKS`] ticks cannot show evidence for the whole hold:
+/// automation would wait for ever. They stay in the snapshot, and their objects say so.
+fn unreachable_holds(stamps: &BTreeMap<StampName, Stamp>, policy: &Policy) -> Vec<LeftOut> {
+    let detection = policy.detection;
+    let hold = detection.stamp_hold.max(detection.geode_hold);
+    let ticks = u32::from(STRIP_TICKS.saturating_sub(detection.fail_ticks));
+    let shown = |stamp: &Stamp| stamp.tick() * ticks;
+    stamps
+        .values()
+        .filter(|stamp| shown(stamp) < hold)
+        .map(|stamp| LeftOut {
+            kind: "Stamp".into(),
+            name: stamp.name.to_string(),
+            reason: format!(
+                "spec.probes: at an interval of {:?} a report shows at most {:?} of evidence, and the policy's hold is \
+                 {hold:?}; nothing fails over by itself until the interval is raised or the hold is lowered",
+                stamp.tick(),
+                shown(stamp)
+            ),
+        })
+        .collect()
 }
 
 /// Every valid object, by its name.

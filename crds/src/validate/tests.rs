@@ -353,3 +353,18 @@ fn a_tenant_arrives_whole() {
     assert_eq!(tenant.choice, HomeChoice::Stamp("weu-1".into()));
     assert_eq!(tenant.home, Some(Home { stamp: "weu-1".into(), bucket: Bucket(7), epoch: 9 }));
 }
+
+#[test]
+fn a_hold_that_no_report_can_show_is_said() {
+    let mut world = World::new();
+    world.stamps[0].spec.probes[0].interval = "1s".into();
+    world.stamps[0].spec.probes[0].timeouts.total = "1s".into();
+    let (fleet, left_out) = world.snapshot();
+    assert_eq!(fleet.stamps.len(), 1, "it is judged all the same");
+    assert_eq!(
+        left_out,
+        [
+            "Stamp weu-1: spec.probes: at an interval of 1s a report shows at most 61s of evidence, and the policy's hold is 120s; nothing fails over by itself until the interval is raised or the hold is lowered"
+        ]
+    );
+}
