@@ -9,6 +9,7 @@ pub mod failover;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod fleet;
+pub mod mutants;
 pub mod names;
 pub mod placement;
 pub mod resilience;

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     fleet::Fleet,
-    names::{Fence, ZoneName},
+    mutants::{Mutant, planted},
+    names::{Fence, Point, ZoneName},
     routing::{Outcome, RouteSet, route_set},
 };
 
@@ -123,7 +124,8 @@ fn zone_command(state: &FleetState, fleet: &Fleet, name: &ZoneName) -> Option<(K
     if zone_state.applied.as_ref() == Some(&content) {
         return None;
     }
-    let fence = Fence { fleet: state.fleet.clone(), point: content.point };
+    let seq = if planted(Mutant::ForgetsFence) { 0 } else { content.point.seq };
+    let fence = Fence { fleet: state.fleet.clone(), point: Point { seq, ..content.point } };
     let key = Key::Zone { zone: name.clone(), fence: fence.to_string() };
     if zone_state.applied.as_ref().is_some_and(|applied| applied.hash == content.hash) {
         return Some((key, Command::RaiseFence { zone: name.clone(), fence, content }));

@@ -10,6 +10,7 @@ use super::{
     },
 };
 use crate::{
+    mutants::{Mutant, planted},
     names::{Point, ReplicaName, RunName, StampName, ZoneName},
     safety::Allowed,
 };
@@ -225,7 +226,9 @@ impl FleetState {
                 let wanted = Content { point: self.point, hash: hash.clone() };
                 // The last update may have gone through without our knowing it, so what the zone held before it says
                 // nothing about what it holds now, not even if that is wanted again.
-                self.zones.insert(zone.clone(), ZoneState { wanted, applied: None });
+                let before = self.zones.get(zone).filter(|_| planted(Mutant::BelievesOldContent));
+                let applied = before.and_then(|state| state.applied.clone());
+                self.zones.insert(zone.clone(), ZoneState { wanted, applied });
                 Ok(())
             }
             Event::ZoneApplied { zone, content } => {
@@ -254,6 +257,10 @@ impl FleetState {
     }
 
     fn lead(&mut self, replica: &ReplicaName, epoch: i64) -> Result<(), Illegal> {
+        if planted(Mutant::EpochNotRaised) {
+            self.leader = replica.clone();
+            return Ok(());
+        }
         if epoch <= self.point.epoch {
             return Err(Illegal::Epoch { from: self.point.epoch, to: epoch });
         }

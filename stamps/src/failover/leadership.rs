@@ -3,11 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
+    command::Committed,
     engine::{COMMIT_EVERY, Engine, Output},
     event::Event,
     state::FleetState,
 };
 use crate::{
+    mutants::{Mutant, planted},
     names::{ReplicaName, ZoneName},
     time::{Mono, Now},
 };
@@ -124,6 +126,14 @@ impl Lead {
         self.unraised.is_empty() && self.unseen.is_empty()
     }
 
+    /// What is on its way to the register. Nothing may follow from it.
+    pub(super) fn in_flight(&self) -> Option<Committed> {
+        match &self.writing {
+            Writing::Sent(state) => Some(Committed::new((**state).clone())),
+            Writing::Idle | Writing::Loading => None,
+        }
+    }
+
     pub(super) fn may_commit(&self, now: Now) -> bool {
         matches!(self.writing, Writing::Idle) && now.mono.since(self.written) >= COMMIT_EVERY
     }
@@ -168,7 +178,7 @@ impl Engine {
                 }
             }
             Role::Leader(lead) => {
-                if now.mono.since(lead.renewed) >= SELF_STOP {
+                if now.mono.since(lead.renewed) >= SELF_STOP && !planted(Mutant::NoSelfStop) {
                     let reason = format!("no good renewal for {} s", SELF_STOP.as_secs());
                     self.step_down(reason, now, out);
                     return;
@@ -284,8 +294,12 @@ impl Engine {
                 }
             }
             Role::Leader(lead) => {
-                lead.writing = Writing::Loading;
+                let sent = lead.in_flight().filter(|_| planted(Mutant::RetryAssumesStored));
+                lead.writing = if sent.is_some() { Writing::Idle } else { Writing::Loading };
                 lead.written = now.mono;
+                if let Some(sent) = sent {
+                    self.accept(sent.state().clone(), now);
+                }
             }
         }
     }

@@ -6,10 +6,15 @@
 use std::collections::BTreeSet;
 
 use super::{Facts, Proposal, routes_after, units};
-use crate::{failover::Mode, names::StampName, verdict::Verdict};
+use crate::{
+    failover::Mode,
+    mutants::{Mutant, planted},
+    names::StampName,
+    verdict::Verdict,
+};
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    if proposal.mode != Mode::Failover {
+    if proposal.mode != Mode::Failover || planted(Mutant::SkipMinServing) {
         return None;
     }
     let limits = facts.fleet.policy.safety;

@@ -10,12 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     fleet::{Detection, Fleet, Geode, Stamp, StampLifecycle},
+    mutants::{Mutant, planted},
     names::{GeodeName, RegionName, StampName, VantageName},
-    verdict::{Failure, Report, Sight, Verdict, Voice, sentence},
+    verdict::{Failure, Report, STRIP_TICKS, Sight, Verdict, Voice, sentence},
 };
 
 /// Regions other than the subject's own that must agree before anything may move.
 pub const EVIDENCE_REGIONS: usize = 2;
+
+/// [`EVIDENCE_REGIONS`], unless a fault is planted.
+pub(crate) fn evidence_regions() -> usize {
+    if planted(Mutant::OneRegionIsEnough) { 1 } else { EVIDENCE_REGIONS }
+}
+
 /// Share of a geode's units, in per cent, that a region must see down before it says that the geode is.
 const GEODE_DOWN_PCT: u64 = 60;
 
@@ -129,12 +136,12 @@ impl Finding {
     pub fn evidence_age(&self) -> Option<Duration> {
         let mut ages: Vec<Duration> = self.evidence().map(|(_, says)| says.lasting).collect();
         ages.sort_unstable_by(|a, b| b.cmp(a));
-        ages.get(EVIDENCE_REGIONS - 1).copied()
+        ages.get(evidence_regions() - 1).copied()
     }
 
     /// Whether the evidence has stood for the whole hold.
     pub fn held(&self, hold: Duration) -> bool {
-        self.evidence_age().is_some_and(|age| age >= hold)
+        self.evidence_age().is_some_and(|age| age >= hold || planted(Mutant::SkipHold))
     }
 
     /// Whether at least one outside region says Down.
@@ -231,7 +238,7 @@ fn judge_stamp(
         advisory: None,
     };
     let (up, down) = (finding.count(Voice::Up), finding.count(Voice::Down));
-    finding.verdict = if down >= EVIDENCE_REGIONS {
+    finding.verdict = if down >= evidence_regions() {
         Verdict::Unhealthy
     } else if up > down {
         Verdict::Healthy
@@ -250,11 +257,18 @@ fn vote(eye: Result<&Report, Silence>, region: RegionName, stamp: &Stamp, by: &D
     let sample = match eye.map(|report| report.samples.get(&stamp.name)) {
         Ok(Some(sample)) => sample,
         Ok(None) => return Vote { silence: Some(Silence::NoSample), ..vote },
+        Err(_) if planted(Mutant::UnknownIsDown) => {
+            let lasting = stamp.tick() * u32::from(STRIP_TICKS);
+            return Vote { voice: Voice::Down, lasting, ..vote };
+        }
         Err(silence) => return Vote { silence: Some(silence), ..vote },
     };
     vote.failure = sample.last_failure;
     let smoothed = sample.strip.smooth(by);
     match smoothed.voice {
+        Voice::Unknown if planted(Mutant::UnknownIsDown) => {
+            (vote.voice, vote.lasting) = (Voice::Down, stamp.tick() * u32::from(STRIP_TICKS));
+        }
         Voice::Unknown => vote.silence = Some(Silence::TooFewTicks),
         Voice::Down if !sample.ever_passed => vote.silence = Some(Silence::NeverPassed),
         voice => {
@@ -318,7 +332,7 @@ fn judge_geode(fleet: &Fleet, findings: &BTreeMap<StampName, Finding>, geode: &G
         advisory: None,
     };
     let all = |verdict| stamps.iter().all(|(_, finding)| finding.verdict == verdict);
-    finding.verdict = if finding.count(Voice::Down) >= EVIDENCE_REGIONS {
+    finding.verdict = if finding.count(Voice::Down) >= evidence_regions() {
         Verdict::Unhealthy
     } else if stamps.is_empty() || all(Verdict::Unknown) {
         Verdict::Unknown

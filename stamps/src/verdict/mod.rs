@@ -8,6 +8,7 @@ mod report;
 mod sentence;
 mod strip;
 
+pub(crate) use judge::evidence_regions;
 pub use judge::{Assessment, EVIDENCE_REGIONS, Finding, RegionSays, Seat, Silence, Table, Vote, assess};
 pub use report::{
     Failure, FailureClass, Phase, RECORD_CHARS, Report, ReportError, Sample, Sight, list_hash, pack, unpack,
