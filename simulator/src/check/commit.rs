@@ -1,0 +1,110 @@
+//! What a process may ask the register to record: judged by what that process had been shown.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use stamps::{
+    failover::{FleetState, Mode, Origin, Run, StepKind},
+    names::{Bucket, Point, RunName, StampName},
+    routing::Route,
+    time::Now,
+};
+
+use super::Checks;
+
+/// Who serves a bucket, read from the register by hand.
+pub(super) fn serves<'a>(state: &'a FleetState, home: &'a StampName, bucket: Bucket) -> &'a StampName {
+    let entry = state.routes.entries().find(|(name, _)| *name == home);
+    match entry.map(|(_, entry)| &entry.route) {
+        Some(Route::Redirect { buckets }) => buckets.get(&bucket).unwrap_or(home),
+        _ => home,
+    }
+}
+
+/// How many buckets each stamp serves.
+pub(super) fn shares(state: &FleetState) -> BTreeMap<StampName, u32> {
+    let mut shares = BTreeMap::new();
+    for (home, record) in &state.stamps {
+        for bucket in 0..record.buckets {
+            *shares.entry(serves(state, home, Bucket(bucket)).clone()).or_insert(0) += 1;
+        }
+    }
+    shares
+}
+
+/// Runs whose intent to move traffic this state records for the first time.
+pub(super) fn shifts(state: &FleetState) -> impl Iterator<Item = (&RunName, &Run)> {
+    state.runs.iter().filter(|(_, run)| {
+        run.steps.iter().any(|step| step.kind == StepKind::ShiftTraffic && step.intent == Some(state.point))
+    })
+}
+
+impl Checks {
+    /// A process asks the register to record a state.
+    pub fn committing(
+        &mut self,
+        process: usize,
+        base: Option<Point>,
+        state: &Rc<FleetState>,
+        now: Now,
+        now_ms: u64,
+    ) {
+        let Some(base) = base else { return };
+        let shown = self.witnesses[process].shown.contains(&base);
+        self.require(shown, "S9 intent before effect", || {
+            format!("a commit stands on {base}, which the register has not given back")
+        });
+        let Some(before) = self.history.get(&base).cloned() else { return };
+        self.shares_rise_only_where_it_is_well(process, &before, state, now);
+        let automatic: Vec<Run> = shifts(state)
+            .filter(|(_, run)| run.origin == Origin::Engine && run.mode == Mode::Failover)
+            .map(|(_, run)| run.clone())
+            .collect();
+        for run in &automatic {
+            let accusers = self.witnesses[process].accusers(&run.subject, now);
+            self.require(accusers.len() >= 2, "S7 evidence", || {
+                format!("{} is failed over, and only {accusers:?} said down for the whole hold", run.subject)
+            });
+            self.enough_keep_serving(process, state, now);
+        }
+        if !automatic.is_empty() {
+            self.automatic.push((Rc::clone(state), now_ms));
+        }
+    }
+
+    fn shares_rise_only_where_it_is_well(
+        &mut self,
+        process: usize,
+        before: &FleetState,
+        after: &FleetState,
+        now: Now,
+    ) {
+        if before.routes == after.routes {
+            return;
+        }
+        let old = shares(before);
+        for (stamp, share) in shares(after) {
+            let was = old.get(&stamp).copied().unwrap_or(0);
+            if share > was && before.stamps.contains_key(&stamp) {
+                let well = self.witnesses[process].healthy(&stamp, now);
+                self.require(well, "S22 no raise", || {
+                    format!("the share of {stamp} rises from {was} to {share}, and it is not Healthy")
+                });
+            }
+        }
+    }
+
+    fn enough_keep_serving(&mut self, process: usize, state: &FleetState, now: Now) {
+        let witness = &self.witnesses[process];
+        let Some(fleet) = &witness.fleet else { return };
+        let limits = fleet.policy.safety;
+        let serving: BTreeSet<StampName> =
+            shares(state).into_keys().filter(|stamp| witness.healthy(stamp, now)).collect();
+        let enough = serving.len() >= limits.serving_stamps_min as usize;
+        self.require(enough, "S5 min serving", || {
+            format!("only {serving:?} would keep serving after an automatic failover")
+        });
+    }
+}

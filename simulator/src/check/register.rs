@@ -1,0 +1,197 @@
+//! What the register may come to hold.
+
+use std::rc::Rc;
+
+use stamps::{
+    failover::{FleetState, Origin, Phase, Run, StepKind, StepState, Subject},
+    fleet::Automation,
+    names::RunName,
+};
+
+use super::{Checks, commit::shifts};
+use crate::{dns::Dns, tally::Tally};
+
+/// From each phase that this version uses to those that may follow in one step, written down independently of the
+/// production table.
+const STEPS: [(Phase, &[Phase]); 4] = [
+    (Phase::Pending, &[Phase::Running, Phase::Succeeded, Phase::Refused, Phase::Cancelled, Phase::Expired]),
+    (Phase::Running, &[Phase::Held, Phase::Blocked, Phase::Succeeded, Phase::Failed, Phase::Cancelled]),
+    (Phase::Held, &[Phase::Running, Phase::Blocked, Phase::Cancelled]),
+    (Phase::Blocked, &[Phase::Running, Phase::Held, Phase::Cancelled]),
+];
+
+/// Whether one commit may take a run from one phase to another, over several steps if need be.
+fn reaches(from: Phase, to: Phase) -> bool {
+    let mut seen = vec![from];
+    let mut at = 0;
+    while let Some(phase) = seen.get(at).copied() {
+        at += 1;
+        for (_, next) in STEPS.iter().filter(|(known, _)| *known == phase) {
+            seen.extend(next.iter().filter(|next| !seen.contains(next)).copied().collect::<Vec<_>>());
+        }
+    }
+    seen.contains(&to)
+}
+
+const ENDS: [Phase; 7] = [
+    Phase::Succeeded,
+    Phase::Failed,
+    Phase::Compensated,
+    Phase::Refused,
+    Phase::Cancelled,
+    Phase::Expired,
+    Phase::Replaced,
+];
+
+/// How far a step is. It never goes back.
+fn rank(state: StepState) -> u8 {
+    match state {
+        StepState::Pending => 0,
+        StepState::Processing => 1,
+        StepState::Processed | StepState::Error => 2,
+        StepState::Compensating => 3,
+        StepState::Compensated => 4,
+    }
+}
+
+impl Checks {
+    /// The register holds a new state.
+    pub fn stored(
+        &mut self,
+        before: Option<&FleetState>,
+        state: &Rc<FleetState>,
+        dns: &Dns,
+        now_ms: u64,
+        tally: &mut Tally,
+    ) {
+        let known = self.history.insert(state.point, Rc::clone(state)).is_some();
+        self.require(!known, "S1 one history", || {
+            format!("the register holds {} a second time", state.point)
+        });
+        self.gate_was_open(state, now_ms);
+        self.out_is_bounded(state);
+        self.applied_is_true(before, state, dns);
+        for (name, run) in shifts(state) {
+            tally.count(if run.origin == Origin::Engine { "automatic shifts" } else { "manual shifts" });
+            self.require(run.plan.is_some(), "S9 intent before effect", || {
+                format!("{name} shifts without a plan")
+            });
+        }
+        let Some(before) = before else { return };
+        self.point_rises(before, state);
+        self.runs_go_on(before, state, tally);
+        if before.routes != state.routes && shifts(state).next().is_none() {
+            self.fail("S9 intent before effect", format!("routes change in {} without a run", state.point));
+        }
+    }
+
+    fn point_rises(&mut self, before: &FleetState, state: &FleetState) {
+        let (old, new) = (before.point, state.point);
+        self.require(new.epoch >= old.epoch && new.seq == old.seq + 1, "S1 epochs rise", || {
+            format!("the register went from {old} to {new}")
+        });
+        self.require(before.leader == state.leader || new.epoch > old.epoch, "S1 epochs rise", || {
+            format!("{} took over from {} and kept epoch {}", state.leader, before.leader, new.epoch)
+        });
+    }
+
+    /// S23. The Gate and the register are two objects: the Gate must have been open at some moment between the demand
+    /// and the record, which is all that a live read can show.
+    fn gate_was_open(&mut self, state: &Rc<FleetState>, now_ms: u64) {
+        let Some(at) = self.automatic.iter().position(|(asked, _)| Rc::ptr_eq(asked, state)) else { return };
+        let (_, asked_ms) = self.automatic.remove(at);
+        let open = self.gates.iter().enumerate().any(|(at, (from_ms, automation))| {
+            let to_ms = self.gates.get(at + 1).map_or(u64::MAX, |(next_ms, _)| *next_ms);
+            *automation == Automation::Automatic && *from_ms <= now_ms && to_ms >= asked_ms
+        });
+        self.require(open, "S23 the Gate", || {
+            format!("{} starts an automatic run, and the Gate was closed all the while", state.point)
+        });
+    }
+
+    fn out_is_bounded(&mut self, state: &FleetState) {
+        let geodes: Vec<&Subject> = state
+            .out
+            .iter()
+            .filter(|(subject, out)| out.origin == Origin::Engine && matches!(subject, Subject::Geode(_)))
+            .map(|(subject, _)| subject)
+            .collect();
+        self.require(geodes.len() <= 1, "S6 blast radius", || format!("automation holds {geodes:?} out"));
+    }
+
+    /// What the register calls applied, the primary has held.
+    fn applied_is_true(&mut self, before: Option<&FleetState>, state: &FleetState, dns: &Dns) {
+        for (zone, now) in &state.zones {
+            let was = before.and_then(|before| before.zones.get(zone)?.applied.clone());
+            let Some(applied) = now.applied.clone().filter(|applied| Some(applied) != was.as_ref()) else {
+                continue;
+            };
+            let held = self.held.contains(&applied.point);
+            self.require(held, "S9 acknowledged effect", || {
+                format!(
+                    "{} is recorded as applied to {zone}, which holds {:?}",
+                    applied.point, dns.primary.fence
+                )
+            });
+        }
+    }
+
+    fn runs_go_on(&mut self, before: &FleetState, state: &FleetState, tally: &mut Tally) {
+        for (name, old) in &before.runs {
+            match state.runs.get(name) {
+                Some(new) => self.run_goes_on(name, old, new, tally),
+                None => self.require(ENDS.contains(&old.phase), "S11 ends stay ends", || {
+                    format!("{name} vanished in {:?}", old.phase)
+                }),
+            }
+        }
+        for (name, run) in state.runs.iter().filter(|(name, _)| !before.runs.contains_key(*name)) {
+            let new = self.runs.insert(name.clone());
+            self.require(new, "S10 one key, one change", || format!("{name} was accepted a second time"));
+            self.require(reaches(Phase::Pending, run.phase), "S11 listed transitions", || {
+                format!("{name} began in {:?}", run.phase)
+            });
+            count_phase(run.phase, tally);
+        }
+    }
+
+    fn run_goes_on(&mut self, name: &RunName, old: &Run, new: &Run, tally: &mut Tally) {
+        if old.phase != new.phase {
+            count_phase(new.phase, tally);
+        }
+        self.require(
+            old.phase == new.phase || reaches(old.phase, new.phase),
+            "S11 listed transitions",
+            || format!("{name} went from {:?} to {:?}", old.phase, new.phase),
+        );
+        self.require(!ENDS.contains(&old.phase) || old.steps == new.steps, "S11 ends stay ends", || {
+            format!("steps of {name} changed after its end")
+        });
+        self.require(old.plan.is_none() || old.plan == new.plan, "S10 one key, one change", || {
+            format!("the plan of {name} changed")
+        });
+        for (old, new) in old.steps.iter().zip(&new.steps) {
+            self.require(rank(new.state) >= rank(old.state), "S11 listed transitions", || {
+                format!("{:?} of {name} went from {:?} to {:?}", new.kind, old.state, new.state)
+            });
+            self.require(new.attempt >= old.attempt, "S11 attempts never fall", || {
+                format!("{:?} of {name} went from attempt {} to {}", new.kind, old.attempt, new.attempt)
+            });
+            let fixed =
+                old.kind != StepKind::ShiftTraffic || old.intent.is_none() || old.intent == new.intent;
+            self.require(fixed, "S10 one key, one change", || format!("{name} shifts traffic a second time"));
+        }
+    }
+}
+
+fn count_phase(phase: Phase, tally: &mut Tally) {
+    match phase {
+        Phase::Succeeded => tally.count("runs succeeded"),
+        Phase::Refused => tally.count("runs refused"),
+        Phase::Held => tally.count("runs held"),
+        Phase::Blocked => tally.count("runs blocked"),
+        Phase::Cancelled => tally.count("runs cancelled"),
+        Phase::Expired => tally.count("runs expired"),
+        _ => {}
+    }
+}

@@ -1,0 +1,110 @@
+//! A person who asks for runs, changes their mind, turns the switch, and edits objects, at any moment.
+
+use stamps::{
+    failover::{Control, Input, Mode as Way, Subject},
+    fleet::Automation,
+    names::RunName,
+};
+
+use crate::{
+    replica::Watch,
+    world::{Event, World},
+};
+
+impl World {
+    /// One act, and the next is planned.
+    pub(crate) fn person_acts(&mut self) {
+        if self.faults.kinds.is_empty() {
+            return; // healed: from here on the world's own script asks
+        }
+        let pause_ms = self.rng.between(1, self.faults.person_every_ms * 2);
+        self.queue.push(self.now_ms + pause_ms, Event::Person);
+        match self.rng.below(100) {
+            0..20 => self.ask_anything(Way::Failover),
+            20..45 => self.ask_anything(Way::Failback),
+            45..55 => self.cancel_something(),
+            55..60 => self.delete_something(),
+            60..80 => self.turn_the_gate(),
+            80..90 => self.change_a_lifetime(),
+            _ => self.remove_or_restore_a_stamp(),
+        }
+    }
+
+    fn ask_anything(&mut self, mode: Way) {
+        let geodes = self.api.fleet.geodes.keys().cloned().map(Subject::Geode);
+        let stamps = self.api.fleet.stamps.keys().cloned().map(Subject::Stamp);
+        let subjects: Vec<Subject> = geodes.chain(stamps).collect();
+        let dry_run = self.rng.chance(100);
+        if let Some(subject) = self.rng.pick(&subjects).cloned() {
+            self.ask_for(mode, subject, dry_run);
+        }
+    }
+
+    fn some_run(&mut self) -> Option<RunName> {
+        let names: Vec<RunName> = self
+            .api
+            .requests
+            .iter()
+            .filter(|(_, request)| !request.ended)
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.rng.pick(&names).cloned()
+    }
+
+    fn cancel_something(&mut self) {
+        let Some(name) = self.some_run() else { return };
+        self.note(format_args!("-- a person cancels {name}"));
+        if let Some(request) = self.api.requests.get_mut(&name) {
+            request.control = Control::Cancel;
+        }
+        self.tally.count("runs cancelled by a person");
+        self.request_changed(&name);
+    }
+
+    fn delete_something(&mut self) {
+        let Some(name) = self.some_run() else { return };
+        self.note(format_args!("-- a person deletes {name}"));
+        self.api.requests.remove(&name);
+        self.deleted.push(name.clone());
+        self.tally.count("runs deleted by a person");
+        self.watch_event(Watch::Objects, &|life| Event::Told(life, Input::Withdrawn(name.clone())));
+    }
+
+    fn turn_the_gate(&mut self) {
+        let next = match self.api.fleet.automation {
+            Automation::Automatic => *self
+                .rng
+                .pick(&[Automation::Observe, Automation::Approve, Automation::Hold])
+                .unwrap_or(&Automation::Hold),
+            _ => Automation::Automatic,
+        };
+        self.note(format_args!("-- a person sets automation to {next:?}"));
+        self.api.fleet.automation = next;
+        self.tally.count("turns of the Gate");
+        self.fleet_changed();
+    }
+
+    fn change_a_lifetime(&mut self) {
+        let ttl_s = u32::try_from(self.rng.between(1, 9)).unwrap_or(1);
+        self.api.fleet.zones.values_mut().for_each(|zone| zone.route_ttl_s = ttl_s);
+        self.note(format_args!("-- a person sets the route TTL to {ttl_s} s"));
+        self.fleet_changed();
+    }
+
+    /// An object that vanishes must move nothing.
+    fn remove_or_restore_a_stamp(&mut self) {
+        if self.missing.is_empty() {
+            let names: Vec<_> = self.api.fleet.stamps.keys().cloned().collect();
+            let Some(name) = self.rng.pick(&names).cloned() else { return };
+            let Some(stamp) = self.api.fleet.stamps.remove(&name) else { return };
+            self.note(format_args!("-- the object of {name} vanishes"));
+            self.tally.count("stamp objects that vanished");
+            self.missing.insert(name, stamp);
+        } else {
+            let missing = std::mem::take(&mut self.missing);
+            self.note(format_args!("-- vanished objects are back"));
+            self.api.fleet.stamps.extend(missing);
+        }
+        self.fleet_changed();
+    }
+}
