@@ -1,5 +1,7 @@
 //! What agents are told to do, derived from what the register gave back.
 
+use std::collections::BTreeMap;
+
 use super::{
     decide::content_hash,
     state::{Content, FleetState, Notice},
@@ -106,6 +108,25 @@ pub struct Settled {
     pub content: Option<Content>,
 }
 
+/// All that follows from one state and one fleet. It costs a look at every bucket, so it is kept while both last.
+#[derive(Clone, Debug)]
+pub(super) struct Derived {
+    /// What is to be done.
+    pub(super) effects: Vec<(Key, Command)>,
+    /// What there is to look at.
+    pub(super) looks: BTreeMap<ZoneName, (Key, Command)>,
+}
+
+impl Derived {
+    pub(super) fn of(committed: &Committed, fleet: &Fleet) -> Self {
+        let zones = fleet.zones.keys();
+        Self {
+            effects: commands(committed, fleet),
+            looks: zones.filter_map(|zone| Some((zone.clone(), observe(committed, fleet, zone)?))).collect(),
+        }
+    }
+}
+
 /// Every effect that the register asks for and that is not known to have taken place.
 pub fn commands(committed: &Committed, fleet: &Fleet) -> Vec<(Key, Command)> {
     let state = committed.state();
@@ -143,7 +164,7 @@ fn desired(state: &FleetState, fleet: &Fleet, name: &ZoneName) -> Option<RouteSe
 }
 
 /// The look at a zone that Verify and the page need.
-pub(super) fn observe(committed: &Committed, fleet: &Fleet, name: &ZoneName) -> Option<(Key, Command)> {
+fn observe(committed: &Committed, fleet: &Fleet, name: &ZoneName) -> Option<(Key, Command)> {
     let state = committed.state();
     let desired = desired(state, fleet, name)?;
     let against = state.zones.get(name)?.wanted.clone();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    command::{Command, Committed, Key, Settled, commands, observe},
+    command::{Command, Committed, Derived, Key, Settled, commands},
     decide::{World, ZoneSeen, decide},
     event::Event,
     leadership::{Lead, Lease, LeaseSeen, Role},
@@ -171,6 +171,8 @@ pub struct Engine {
     zones: BTreeMap<ZoneName, ZoneSeen>,
     looked: BTreeMap<ZoneName, Mono>,
     settled: BTreeMap<Key, Settled>,
+    /// What follows from register and fleet; none if one of them changed since.
+    derived: Option<Derived>,
     performing: BTreeMap<Key, Command>,
     retry: BTreeMap<Key, (u32, Mono)>,
     ages: Ages,
@@ -199,6 +201,7 @@ impl Engine {
             zones: BTreeMap::new(),
             looked: BTreeMap::new(),
             settled: BTreeMap::new(),
+            derived: None,
             performing: BTreeMap::new(),
             retry: BTreeMap::new(),
             ages: Ages::default(),
@@ -272,6 +275,7 @@ impl Engine {
         });
         if fleet != self.fleet {
             self.fleet = fleet;
+            self.derived = None;
             self.zones_dirty = true;
             self.judged.clear();
             self.changed = true;
@@ -408,16 +412,15 @@ impl Engine {
     pub(super) fn accept(&mut self, state: FleetState, now: Now) {
         self.ages.follow(&state, now);
         self.withdrawn.retain(|name| state.runs.get(name).is_some_and(|run| !run.phase.is_end()));
-        // An outcome that the register has taken in has done its work.
-        let wanted: BTreeSet<Key> = self
-            .fleet
-            .iter()
-            .flat_map(|fleet| commands(&Committed::new(state.clone()), fleet))
-            .map(|(key, _)| key)
-            .collect();
-        self.settled.retain(|key, _| wanted.contains(key));
-        self.retry.retain(|key, _| wanted.contains(key));
-        self.committed = Some(Committed::new(state));
+        let committed = Committed::new(state);
+        if let (Some(fleet), false) = (&self.fleet, self.settled.is_empty() && self.retry.is_empty()) {
+            // An outcome that the register has taken in has done its work.
+            let wanted: BTreeSet<Key> = commands(&committed, fleet).into_iter().map(|(key, _)| key).collect();
+            self.settled.retain(|key, _| wanted.contains(key));
+            self.retry.retain(|key, _| wanted.contains(key));
+        }
+        self.committed = Some(committed);
+        self.derived = None;
         self.changed = true;
         self.refresh_fleet();
     }
@@ -430,8 +433,10 @@ impl Engine {
             return;
         };
         let ahead = if planted(Mutant::EffectBeforeIntent) { lead.in_flight() } else { None };
+        let kept = self.derived.take().filter(|_| ahead.is_none());
         let committed = ahead.as_ref().unwrap_or(committed);
-        let wanted = commands(committed, fleet);
+        let derived = kept.unwrap_or_else(|| Derived::of(committed, fleet));
+        let wanted = &derived.effects;
         let gone: Vec<Key> = self
             .performing
             .keys()
@@ -451,7 +456,7 @@ impl Engine {
             let resting = self.retry.get(key).is_some_and(|(_, at)| *at > now.mono);
             !settled && !resting && !self.performing.contains_key(key)
         };
-        let mut perform: Vec<(Key, Command)> = wanted.into_iter().filter(|(key, _)| due(key)).collect();
+        let mut perform: Vec<(Key, Command)> = wanted.iter().filter(|(key, _)| due(key)).cloned().collect();
         let verifying = committed
             .state()
             .live_runs()
@@ -460,15 +465,16 @@ impl Engine {
         for zone in fleet.zones.keys() {
             let rested = self.looked.get(zone).is_none_or(|at| now.mono.since(*at) >= pause);
             let busy = self.performing.contains_key(&Key::Observe { zone: zone.clone() });
-            let look = observe(committed, fleet, zone);
+            let look = derived.looks.get(zone);
             if look.is_none() {
                 lead.unseen.remove(zone);
             }
             if let Some(look) = look.filter(|_| rested && !busy) {
                 self.looked.insert(zone.clone(), now.mono);
-                perform.push(look);
+                perform.push(look.clone());
             }
         }
+        self.derived = Some(derived).filter(|_| ahead.is_none());
         lead.unseen.retain(|zone| fleet.zones.contains_key(zone));
         for (key, command) in perform {
             self.performing.insert(key.clone(), command.clone());
