@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use chrono::{DateTime, Utc};
 use kube::{Client, Config, config::Kubeconfig};
 use rcgen::KeyPair;
 use serde::Deserialize;
@@ -131,7 +132,8 @@ impl Cluster {
 
     /// A kubeconfig for a user, by client certificate. What the user may do is up to RBAC.
     pub fn kubeconfig_for(&self, user: &str, group: Option<&str>) -> anyhow::Result<String> {
-        Ok(kubeconfig(self.address, self.ca.certificate(), user, &self.ca.client(user, group)?))
+        let identity = self.ca.client(user, group)?;
+        Ok(kubeconfig(self.address, self.ca.certificate(), user, &identity, "default"))
     }
 
     /// The same, as a file among the cluster's own.
@@ -146,6 +148,16 @@ impl Cluster {
     /// The administrator's kubeconfig as a file.
     pub fn admin_kubeconfig_file(&self) -> anyhow::Result<PathBuf> {
         self.kubeconfig_file("testbed-admin", Some(ADMINISTRATORS))
+    }
+
+    /// A kubeconfig file for a person, who may do everything and means `namespace` when they say none.
+    pub fn person_kubeconfig_file(&self, namespace: &str) -> anyhow::Result<PathBuf> {
+        let user = "testbed-person";
+        let identity = self.ca.client(user, Some(ADMINISTRATORS))?;
+        let path = self.folder.join("kubeconfig");
+        let text = kubeconfig(self.address, self.ca.certificate(), user, &identity, namespace);
+        write_private(&path, &text)?;
+        Ok(path)
     }
 
     /// A client that may do everything.
@@ -203,6 +215,8 @@ pub struct AuditEvent {
     pub object_ref: Option<AuditObject>,
     /// How it was answered.
     pub response_status: Option<AuditStatus>,
+    /// When it was answered.
+    pub stage_timestamp: DateTime<Utc>,
     /// The path and query.
     #[serde(rename = "requestURI")]
     pub request_uri: String,
@@ -274,7 +288,7 @@ async fn ready(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn kubeconfig(address: SocketAddr, ca: &str, user: &str, identity: &Identity) -> String {
+fn kubeconfig(address: SocketAddr, ca: &str, user: &str, identity: &Identity, namespace: &str) -> String {
     let (ca, certificate, key) =
         (BASE64.encode(ca), BASE64.encode(&identity.certificate), BASE64.encode(&identity.key));
     format!(
@@ -295,6 +309,7 @@ contexts:
 - name: testbed
   context:
     cluster: testbed
+    namespace: {namespace}
     user: \"{user}\"
 current-context: testbed
 "

@@ -4,13 +4,16 @@
 //! however that ends: see [`process`].
 
 pub mod apiserver;
+pub mod demo;
 pub mod dns;
 pub mod etcd;
 pub mod manifests;
 pub mod net;
 pub mod pki;
 pub mod process;
+pub mod quickstart;
 pub mod region;
+pub mod replica;
 pub mod run_dir;
 pub mod scenario;
 pub mod stamps_http;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use testbed::{
+    demo,
     state::State,
     up::{self, Running},
 };
@@ -30,6 +31,8 @@ enum Command {
     Down,
     /// Prints the lines for a shell
     Env,
+    /// Shows a region dying, its clients being served elsewhere, and its return
+    Demo(demo::Options),
 }
 
 #[tokio::main]
@@ -51,6 +54,25 @@ async fn main() -> anyhow::Result<()> {
                 State::read(&path)?.context("no testbed is running: cargo xtask testbed up --detach")?;
             say(&state.exports(&path));
         }
+        Command::Demo(options) => tokio::select! {
+            result = demo::run(&options) => result?,
+            // What was started is dropped with the other branch.
+            end = told_to_end() => {
+                end?;
+                bail!("the demo was ended by a signal; nothing of it is left");
+            }
+        },
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_end() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
     Ok(())
 }
@@ -59,26 +81,17 @@ async fn stay(path: &Path) -> anyhow::Result<()> {
     if let Some(state) = State::read(path)? {
         bail!("a testbed is running already (process {}); end it with: cargo xtask testbed down", state.pid);
     }
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let end = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
     tokio::select! {
         result = run(path) => result,
-        () = end => {
-            // What was started has been dropped with the other branch.
+        end = told_to_end() => {
             drop(std::fs::remove_file(path));
-            Ok(())
+            end
         }
     }
 }
 
 async fn run(path: &Path) -> anyhow::Result<()> {
-    let running = Running::start().await?;
+    let running = Running::start(|step| say(&format!("# {step}\n"))).await?;
     let state = running.state()?;
     state.write(path)?;
     say(&describe(&state, path));
@@ -93,8 +106,14 @@ fn describe(state: &State, path: &Path) -> String {
     for (region, address) in &state.dns {
         lines.push(format!("# DNS {region}: dig @{} -p {} {zone} SOA\n", address.ip(), address.port()));
     }
+    for address in &state.status {
+        lines.push(format!("# operator: http://{address}/\n"));
+    }
     lines.push(format!("# stamps: curl http://{control}/stamps\n"));
-    lines.push(format!("# kill a region: curl -X PUT -d dead http://{control}/regions/westeurope\n"));
+    if let Some((region, _)) = state.dns.first() {
+        lines.push(format!("# kill a region's stamps: curl -X PUT -d dead http://{control}/regions/{region}\n"));
+    }
+    lines.push("# a fleet: kubectl apply -f examples/quickstart\n".to_owned());
     lines.concat()
 }
 

@@ -12,6 +12,8 @@ use anyhow::{Context, bail};
 const LEASE_PORT: u16 = 4999;
 /// Second octets in use: 127.0 stays with the machine, 127.1 is what people write for 127.0.0.1.
 const SECOND_OCTETS: std::ops::Range<u16> = 16..128;
+/// This one is for `examples/quickstart`, whose addresses are written down in its files.
+const WRITTEN_DOWN: u8 = 77;
 /// All /24 there are to choose from.
 const SUBNETS: u16 = (SECOND_OCTETS.end - SECOND_OCTETS.start) * 256;
 /// Addresses of a region lie in a block of ten: DNS first, then nine stamps.
@@ -38,11 +40,21 @@ impl Subnet {
             let index = (start + offset) % SUBNETS;
             let second = u8::try_from(SECOND_OCTETS.start + index / 256)?;
             let third = u8::try_from(index % 256)?;
+            if second == WRITTEN_DOWN {
+                continue;
+            }
             if let Ok(lease) = TcpListener::bind((Ipv4Addr::new(127, second, third, 1), LEASE_PORT)) {
                 return Ok(Self { second, third, _lease: lease });
             }
         }
         bail!("no /24 of 127.{}.0.0 and above is free", SECOND_OCTETS.start)
+    }
+
+    /// Takes this /24.
+    pub fn exactly([first, second, third]: [u8; 3]) -> anyhow::Result<Self> {
+        let lease = TcpListener::bind((Ipv4Addr::new(first, second, third, 1), LEASE_PORT))
+            .with_context(|| format!("{first}.{second}.{third}.0/24 is in use: another testbed or demo runs"))?;
+        Ok(Self { second, third, _lease: lease })
     }
 
     /// One address of it.

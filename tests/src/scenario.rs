@@ -13,17 +13,19 @@ use crate::{
     apiserver::Cluster,
     dns::{self, Dns, DnsPlan},
     etcd::Etcd,
-    manifests::{self, MONITOR, OPERATOR},
-    net::{Subnet, free_address},
-    pki::write_private,
-    process::{Launch, Process},
+    manifests,
+    net::Subnet,
     region::REGIONS,
+    replica::Fleet,
     run_dir::RunDir,
     stamps_http::{self, Stamp, Stamps},
     state::{self, State},
 };
 
-pub use crate::wait::{until, wait_for};
+pub use crate::{
+    replica::Replica,
+    wait::{until, wait_for},
+};
 
 /// etcd and an API server with our kinds and roles. The fields end in this order.
 pub struct Testbed {
@@ -69,15 +71,6 @@ impl Testbed {
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
     }
-}
-
-/// One operator replica or one vantage, with where it answers.
-#[derive(Debug)]
-pub struct Replica {
-    /// The process, to be killed, stopped or restarted.
-    pub process: Process,
-    /// Its HTTP address.
-    pub address: SocketAddr,
 }
 
 /// A scenario's corner. What it started ends with it; its namespace stays, as nothing collects it.
@@ -157,43 +150,26 @@ impl Scenario {
 
     /// Starts the n-th replica of the operator.
     pub fn operator(&self, n: usize) -> anyhow::Result<Replica> {
-        let identity = format!("operator-{n}");
-        let address = free_address()?;
-        let process = Launch::ours("lifeboat-operator", &identity, self.folder())?
-            .arg("--kubeconfig")
-            .arg(self.kubeconfig(&identity, OPERATOR)?)
-            .args(["--namespace", &self.namespace, "--identity", &identity])
-            .args(["--status-listen", &address.to_string()])
-            .start()?;
-        Ok(Replica { process, address })
+        self.fleet().operator(n)
     }
 
     /// Starts a vantage, with what it checks its own sight against.
     pub fn monitor(&self, vantage: &str, region: &str, control: &[SocketAddr]) -> anyhow::Result<Replica> {
-        let address = free_address()?;
-        let mut launch = Launch::ours("lifeboat-monitor", &format!("monitor-{vantage}"), self.folder())?
-            .arg("--kubeconfig")
-            .arg(self.kubeconfig(vantage, MONITOR)?)
-            .args(["--namespace", &self.namespace, "--vantage", vantage, "--region", region])
-            // Stamps of a testbed are on loopback, which probes may not reach by default.
-            .args(["--listen", &address.to_string(), "--allow-cidr", "127.0.0.0/8"]);
-        for target in control {
-            launch = launch.args(["--control-target", &target.to_string()]);
-        }
-        Ok(Replica { process: launch.start()?, address })
+        self.fleet().monitor(vantage, region, control)
     }
 
     /// A kubeconfig file of a user with a role in this namespace.
     pub fn kubeconfig(&self, user: &str, role: &str) -> anyhow::Result<PathBuf> {
-        let path = self.folder.path().join(format!("{user}.kubeconfig"));
-        let group = manifests::group(role, &self.namespace);
-        write_private(&path, &self.cluster.kubeconfig_for(user, Some(&group))?)?;
-        Ok(path)
+        self.fleet().kubeconfig(user, role)
+    }
+
+    fn fleet(&self) -> Fleet<'_> {
+        Fleet { cluster: self.cluster, namespace: &self.namespace, folder: self.folder.path() }
     }
 }
 
 /// One server in each region, one zone.
-pub(crate) fn dns_plan(subnet: &Subnet, zone: &str, primary: &str) -> anyhow::Result<DnsPlan> {
+fn dns_plan(subnet: &Subnet, zone: &str, primary: &str) -> anyhow::Result<DnsPlan> {
     let mut servers = Vec::new();
     for (index, region) in REGIONS.iter().enumerate() {
         servers.push((region.name.to_owned(), subnet.dns(index)?));
@@ -202,7 +178,7 @@ pub(crate) fn dns_plan(subnet: &Subnet, zone: &str, primary: &str) -> anyhow::Re
 }
 
 /// Healthy stamps in each region.
-pub(crate) async fn start_stamps(subnet: &Subnet, per_region: usize) -> anyhow::Result<Stamps> {
+async fn start_stamps(subnet: &Subnet, per_region: usize) -> anyhow::Result<Stamps> {
     let mut stamps = Stamps::default();
     for (index, region) in REGIONS.iter().enumerate() {
         for number in 1..=per_region {

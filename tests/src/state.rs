@@ -33,6 +33,9 @@ pub struct State {
     pub zone: String,
     /// Each DNS server by region.
     pub dns: Vec<(String, SocketAddr)>,
+    /// Where each replica of the operator serves its page.
+    #[serde(default)]
+    pub status: Vec<SocketAddr>,
     /// Where stamps are switched.
     pub control: SocketAddr,
 }
