@@ -111,7 +111,9 @@ fn describe(state: &State, path: &Path) -> String {
     }
     lines.push(format!("# stamps: curl http://{control}/stamps\n"));
     if let Some((region, _)) = state.dns.first() {
-        lines.push(format!("# kill a region's stamps: curl -X PUT -d dead http://{control}/regions/{region}\n"));
+        lines.push(format!(
+            "# kill a region's stamps: curl -X PUT -d dead http://{control}/regions/{region}\n"
+        ));
     }
     lines.push("# a fleet: kubectl apply -f examples/quickstart\n".to_owned());
     lines.concat()

@@ -52,8 +52,10 @@ impl Subnet {
 
     /// Takes this /24.
     pub fn exactly([first, second, third]: [u8; 3]) -> anyhow::Result<Self> {
-        let lease = TcpListener::bind((Ipv4Addr::new(first, second, third, 1), LEASE_PORT))
-            .with_context(|| format!("{first}.{second}.{third}.0/24 is in use: another testbed or demo runs"))?;
+        let lease =
+            TcpListener::bind((Ipv4Addr::new(first, second, third, 1), LEASE_PORT)).with_context(|| {
+                format!("{first}.{second}.{third}.0/24 is in use: another testbed or demo runs")
+            })?;
         Ok(Self { second, third, _lease: lease })
     }
 

@@ -147,7 +147,8 @@ fn all<K: DeserializeOwned>(documents: &[Value], kind: &str) -> anyhow::Result<V
     let of_kind = documents.iter().filter(|document| document["kind"] == kind);
     of_kind
         .map(|document| {
-            serde_json::from_value(document.clone()).with_context(|| format!("read a {kind} of the quickstart"))
+            serde_json::from_value(document.clone())
+                .with_context(|| format!("read a {kind} of the quickstart"))
         })
         .collect()
 }
@@ -162,8 +163,7 @@ fn one<K: DeserializeOwned>(documents: &[Value], kind: &str) -> anyhow::Result<K
 
 fn stamp(stamp: &crds::Stamp) -> anyhow::Result<StampPlace> {
     let name = stamp.metadata.name.clone().context("a stamp of the quickstart has no name")?;
-    let endpoint =
-        stamp.spec.endpoints.first().with_context(|| format!("stamp {name} has no endpoint"))?;
+    let endpoint = stamp.spec.endpoints.first().with_context(|| format!("stamp {name} has no endpoint"))?;
     Ok(StampPlace {
         geode: stamp.spec.geode.to_string(),
         address: SocketAddr::new(endpoint.address.as_str().parse()?, u16::try_from(endpoint.port)?),

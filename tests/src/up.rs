@@ -76,7 +76,12 @@ impl Running {
         for place in &quickstart.stamps {
             stamps.add(Stamp::start(&place.name, &place.geode, place.address).await?);
         }
-        tell(&format!("{} DNS servers serve {}, {} stamps listen", dns.servers().len(), quickstart.zone, stamps.all().len()));
+        tell(&format!(
+            "{} DNS servers serve {}, {} stamps listen",
+            dns.servers().len(),
+            quickstart.zone,
+            stamps.all().len()
+        ));
         let listener = TcpListener::bind(free_address()?).await?;
         let control = listener.local_addr()?;
         let mut running = Self {
@@ -99,7 +104,11 @@ impl Running {
             }
         });
         running.start_ours().await?;
-        tell(&format!("{} operator replicas and {} vantages run", running.operators.len(), running.monitors.len()));
+        tell(&format!(
+            "{} operator replicas and {} vantages run",
+            running.operators.len(),
+            running.monitors.len()
+        ));
         Ok(running)
     }
 
@@ -189,7 +198,9 @@ fn dns_plan(quickstart: &Quickstart) -> anyhow::Result<DnsPlan> {
     let port = first.address.port();
     let mut servers = Vec::new();
     for place in &quickstart.servers {
-        let IpAddr::V4(address) = place.address.ip() else { bail!("{} is not an IPv4 address", place.address) };
+        let IpAddr::V4(address) = place.address.ip() else {
+            bail!("{} is not an IPv4 address", place.address)
+        };
         ensure!(place.address.port() == port, "the quickstart's name servers must share one port");
         servers.push((place.geode.clone(), address));
     }

@@ -7,4 +7,6 @@ pub struct Options {
     pub no_pause: bool,
 }
 /// x
-pub async fn run(_: &Options) -> anyhow::Result<()> { Ok(()) }
+pub async fn run(_: &Options) -> anyhow::Result<()> {
+    Ok(())
+}
