@@ -5,13 +5,14 @@ use chrono::{DateTime, Utc};
 use super::{
     phase::{Phase, StepKind, StepState},
     state::{
-        About, Content, Doubt, ENDED_RUNS_MAX, FleetState, Mode, Notice, OUTBOX_MAX, Origin, Out, Plan, Run,
-        Said, StampRecord, Subject, TIMELINE_MAX, ZoneState,
+        About, Content, Doubt, ENDED_RUNS_MAX, FleetState, Mode, Notice, OUTBOX_MAX, Out, Plan, Run, Said,
+        StampRecord, Subject, TIMELINE_MAX, ZoneState,
     },
 };
 use crate::{
     mutants::{Mutant, planted},
     names::{Point, ReplicaName, RunName, StampName, ZoneName},
+    routing::Route,
     safety::Allowed,
 };
 
@@ -341,7 +342,10 @@ impl FleetState {
                 let subject = run.subject.clone();
                 let (mode, origin) = (run.mode, run.origin);
                 self.routes.apply(allowed.moves(), point);
-                self.count_out(name, &subject, mode, origin, at);
+                if mode == Mode::Failover {
+                    self.out.insert(subject, Out { run: name.clone(), origin, since: at });
+                }
+                self.recount_out();
             }
             Event::StepRearmed { kind, reason, complete_by, .. } => {
                 run.arm(name, *kind, &leader, *complete_by, point, at)?;
@@ -381,16 +385,17 @@ impl FleetState {
         Ok(())
     }
 
-    /// Keeps the list of subjects that runs have emptied.
-    fn count_out(&mut self, run: &RunName, subject: &Subject, mode: Mode, origin: Origin, at: DateTime<Utc>) {
-        match mode {
-            Mode::Failover => {
-                self.out.insert(subject.clone(), Out { run: run.clone(), origin, since: at });
+    /// Who has every bucket at home again is no longer out, whichever run brought the last one back: a geode's stamps
+    /// with the geode, a geode with its last stamp.
+    fn recount_out(&mut self) {
+        let (stamps, routes) = (&self.stamps, &self.routes);
+        let away = |stamp: &StampName| *routes.route(stamp) != Route::Home;
+        self.out.retain(|subject, _| match subject {
+            Subject::Stamp(stamp) => away(stamp),
+            Subject::Geode(geode) => {
+                stamps.iter().any(|(stamp, record)| record.geode == *geode && away(stamp))
             }
-            Mode::Failback => {
-                self.out.remove(subject);
-            }
-        }
+        });
     }
 
     /// Puts an event into the outbox; a full box drops its oldest and counts it, and never stops a commit.

@@ -127,3 +127,28 @@ fn buckets_without_declared_load_spread_too() {
     let counts: Vec<usize> = state::count_buckets(&plan.moves).into_values().collect();
     assert_eq!(counts, [2, 2, 2, 2], "eight buckets on four targets of equal load: {}", plan.sentence());
 }
+
+/// Whichever run brings the last bucket home, its subject does not count as out any more.
+#[test]
+fn a_stamp_that_came_home_with_its_geode_is_not_out() {
+    let mut rig = Rig::leading();
+    for (name, mode, subject) in [
+        ("stamp-out", Mode::Failover, "stamp/weu-1"),
+        ("geode-out", Mode::Failover, "geode/weu"),
+        ("geode-back", Mode::Failback, "geode/weu"),
+    ] {
+        rig.request(name, mode, subject);
+        rig.see_for(10, &[]);
+        assert_eq!(rig.run(name).phase, Phase::Succeeded, "{}", rig.run(name).reason);
+    }
+    assert!(rig.state().out.is_empty(), "{:?}", rig.state().out);
+
+    rig.request("out", Mode::Failover, "geode/weu");
+    rig.see_for(10, &[]);
+    rig.request("half", Mode::Failback, "stamp/weu-1");
+    rig.see_for(10, &[]);
+    assert_eq!(rig.state().out.len(), 1, "the other stamp is still out");
+    rig.request("rest", Mode::Failback, "stamp/weu-2");
+    rig.see_for(10, &[]);
+    assert!(rig.state().out.is_empty(), "{:?}", rig.state().out);
+}
