@@ -218,24 +218,32 @@ fn unfit(fleet: &Fleet, assessment: &Assessment, targets: &Targets, stamp: &Stam
     }
 }
 
-/// Every bucket whose home is in the subject goes home.
+/// Every bucket whose home is in the subject goes home. A home that is on its way out, or whose object is gone, takes
+/// nothing, not even its own.
 fn bring_home(
     fleet: &Fleet,
     state: &FleetState,
     subject: &Subject,
     sources: &BTreeSet<StampName>,
 ) -> Result<Plan, NoPlan> {
-    let moves: Vec<Move> = sources
-        .iter()
-        .filter_map(|name| fleet.stamps.get(name))
+    let homes = sources.iter().filter_map(|name| fleet.stamps.get(name));
+    let (leaving, staying): (Vec<&Stamp>, Vec<&Stamp>) =
+        homes.partition(|home| home.lifecycle == StampLifecycle::Decommissioned);
+    let moves: Vec<Move> = staying
+        .into_iter()
         .flat_map(|home| home.bucket_ids().map(move |bucket| (home, bucket)))
         .filter(|(home, bucket)| effective(&state.routes, &home.name, *bucket) != &home.name)
         .map(|(home, bucket)| Move { home: home.name.clone(), bucket, to: home.name.clone() })
         .collect();
+    let not_chosen: BTreeMap<StampName, String> = leaving
+        .into_iter()
+        .map(|home| (home.name.clone(), format!("is {:?} or its object is gone", home.lifecycle)))
+        .collect();
     if moves.is_empty() {
+        let rest = if not_chosen.is_empty() { String::new() } else { format!(" ({})", reasons(&not_chosen)) };
         return Err(NoPlan::NothingToMove(format!(
-            "every bucket of {subject} is at home; there is nothing to bring back"
+            "every bucket of {subject} that may be at home is; there is nothing to bring back{rest}"
         )));
     }
-    Ok(Plan::new(fleet, moves, BTreeMap::new()))
+    Ok(Plan::new(fleet, moves, not_chosen))
 }

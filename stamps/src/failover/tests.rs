@@ -152,3 +152,21 @@ fn a_stamp_that_came_home_with_its_geode_is_not_out() {
     rig.see_for(10, &[]);
     assert!(rig.state().out.is_empty(), "{:?}", rig.state().out);
 }
+
+#[test]
+fn nothing_is_brought_home_to_a_stamp_whose_object_is_gone() {
+    let mut rig = Rig::leading();
+    rig.request("out", Mode::Failover, "geode/weu");
+    rig.see_for(10, &[]);
+    let gone = rig.fleet.stamps.remove(&"weu-1".into()).unwrap();
+    rig.give(Input::Fleet(Box::new(rig.fleet.clone())));
+    rig.request("back", Mode::Failback, "geode/weu");
+    rig.request("ghost", Mode::Failback, "stamp/weu-1");
+    rig.see_for(10, &[]);
+    assert_eq!(rig.run("back").phase, Phase::Succeeded, "{}", rig.run("back").reason);
+    let plan = rig.run("back").plan.as_ref().unwrap();
+    assert!(plan.moves.iter().all(|mv| mv.to.as_str() == "weu-2"), "{:?}", plan.moves);
+    assert!(plan.not_chosen.contains_key(&gone.name));
+    assert_eq!(rig.run("ghost").phase, Phase::Refused);
+    assert_eq!(rig.served_in("weu"), 4);
+}
