@@ -11,6 +11,7 @@ pub mod kill_point;
 pub mod place;
 pub mod project;
 pub mod register;
+pub mod status_api;
 pub mod traffic;
 pub mod watch;
 
