@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     agents::Agents,
     kill_point,
+    metrics::Metrics,
     register::{Heartbeat, Register},
 };
 
@@ -40,6 +41,8 @@ pub struct Driver {
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
     /// Where inputs go.
     pub inputs: mpsc::Sender<Input>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Monotonic time since the process's start.
@@ -107,9 +110,10 @@ impl Driver {
                 tasks.spawn(async move { send(&inputs, register.load().await).await });
             }
             Output::Commit { state, base, gate } => {
-                let register = self.register.clone();
+                let (register, metrics) = (self.register.clone(), self.metrics.clone());
                 tasks.spawn(async move {
                     let answer = register.commit(&state, base, gate).await;
+                    metrics.committed(&answer);
                     if matches!(answer, Input::Stored(_)) {
                         kill_point::committed(&state);
                     }
@@ -128,10 +132,12 @@ impl Driver {
             Output::Forget(key) => self.agents.forget(&key),
             Output::Project(picture) => {
                 self.agents.follow(&picture);
+                self.metrics.show(&picture);
                 self.pictures.send_replace(Some(Arc::new(*picture)));
             }
             Output::StepDown(reason) => {
                 tracing::warn!(reason, "not leading");
+                self.metrics.stepped_down();
                 self.agents.stop_all();
             }
             Output::WakeAt(_) => {}

@@ -2,9 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use anyhow::Context;
 use clap::Parser;
 use operator::Settings;
-use shell::{api, shutdown, telemetry};
+use shell::{api, metrics, shutdown, telemetry};
+use tokio::net::TcpListener;
 
 /// Watches a fleet, decides within its safety rules, and moves traffic. Two replicas run, one leads.
 #[derive(Debug, Parser)]
@@ -34,8 +36,16 @@ async fn main() -> anyhow::Result<()> {
     let stop = shutdown::on_signal()?;
     let access = flags.kubeconfig.map_or(api::Access::InCluster, api::Access::File);
     let client = api::client(api::config(&access).await?)?;
-    let settings = Settings { namespace: flags.namespace, identity: flags.identity.into() };
-    tracing::info!(namespace = settings.namespace, identity = %settings.identity, "starting");
+    let listener = TcpListener::bind(flags.status_listen)
+        .await
+        .with_context(|| format!("listen on {}; choose another --status-listen", flags.status_listen))?;
+    tracing::info!(namespace = flags.namespace, identity = flags.identity, status = %flags.status_listen, "starting");
+    let settings = Settings {
+        namespace: flags.namespace,
+        identity: flags.identity.into(),
+        listener,
+        registry: metrics::registry("operator"),
+    };
     operator::run(client, settings, stop).await;
     Ok(())
 }

@@ -17,20 +17,21 @@ use tokio::{sync::mpsc, task::AbortHandle};
 pub use publish::Publisher;
 pub use roads::Roads;
 
-use crate::{kill_point, traffic::Scope};
+use crate::{kill_point, metrics::Metrics, traffic::Scope};
 
 /// Those who act.
 #[derive(Debug)]
 pub struct Agents {
     roads: Arc<Roads>,
     publisher: Arc<Publisher>,
+    metrics: Metrics,
     running: HashMap<String, AbortHandle>,
 }
 
 impl Agents {
     /// Agents that act through these.
-    pub fn new(roads: Arc<Roads>, publisher: Arc<Publisher>) -> Self {
-        Self { roads, publisher, running: HashMap::new() }
+    pub fn new(roads: Arc<Roads>, publisher: Arc<Publisher>, metrics: Metrics) -> Self {
+        Self { roads, publisher, metrics, running: HashMap::new() }
     }
 
     /// Learns what the zones are now.
@@ -42,7 +43,7 @@ impl Agents {
 
     /// Begins a command; its outcome comes as an input.
     pub fn perform(&mut self, key: Key, command: Command, inputs: mpsc::Sender<Input>) {
-        let (roads, publisher) = (self.roads.clone(), self.publisher.clone());
+        let (roads, publisher, metrics) = (self.roads.clone(), self.publisher.clone(), self.metrics.clone());
         let name = key.to_string();
         self.running.retain(|_, task| !task.is_finished());
         let task = tokio::spawn(async move {
@@ -59,6 +60,7 @@ impl Agents {
                 }
                 effect => {
                     let outcome = act(&roads, &publisher, effect).await;
+                    metrics.ended(&key, &outcome);
                     tracing::info!(command = %key, %outcome, "an effect came to its end");
                     if outcome == Outcome::Done && matches!(key, Key::Zone { .. }) {
                         kill_point::effect_done();

@@ -17,6 +17,7 @@ use shell::api::within;
 use stamps::{
     failover::{Mode, Origin, Picture, Run, Subject},
     names::RunName,
+    view::Scores,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,7 @@ impl Projector {
         mut self,
         seen: watch::Receiver<Seen>,
         mut pictures: watch::Receiver<Option<Arc<Picture>>>,
+        scores: watch::Receiver<Scores>,
         stop: CancellationToken,
     ) {
         loop {
@@ -77,12 +79,12 @@ impl Projector {
             }
             let picture = pictures.borrow_and_update().clone();
             let Some(picture) = picture.filter(|picture| picture.leading) else { continue };
-            let seen = seen.borrow().clone();
-            stop.run_until_cancelled(self.round(&seen, &picture)).await;
+            let (seen, scores) = (seen.borrow().clone(), scores.borrow().clone());
+            stop.run_until_cancelled(self.round(&seen, &picture, &scores)).await;
         }
     }
 
-    async fn round(&mut self, seen: &Seen, picture: &Picture) {
+    async fn round(&mut self, seen: &Seen, picture: &Picture, scores: &Scores) {
         let Some(state) = &picture.state else { return };
         if self.epoch != state.point.epoch {
             self.epoch = state.point.epoch;
@@ -94,7 +96,7 @@ impl Projector {
             self.make_object(name, run).await;
         }
         let uid = self.register.uid().await;
-        for projection in self.memory.statuses(seen, picture, uid.as_deref()) {
+        for projection in self.memory.statuses(seen, picture, scores, uid.as_deref()) {
             let target = (projection.kind, projection.name.clone());
             if self.written.get(&target) != Some(&projection.compared) && self.write(&projection).await {
                 self.written.insert(target, projection.compared);

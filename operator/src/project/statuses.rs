@@ -9,8 +9,9 @@ use serde_json::Value;
 use stamps::{
     failover::{FleetState, Phase, Picture, Run, StepState, Subject},
     fleet::{Fleet, Load},
-    names::StampName,
+    names::{GeodeName, StampName, ZoneName},
     verdict::{Finding, Verdict},
+    view::Scores,
 };
 
 use super::Target;
@@ -27,6 +28,27 @@ pub(super) struct Projection {
     pub(super) compared: Value,
 }
 
+/// Everything that a status is made from.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    seen: &'a Seen,
+    picture: &'a Picture,
+    fleet: &'a Fleet,
+    state: &'a FleetState,
+    scores: &'a Scores,
+    now: DateTime<Utc>,
+}
+
+impl Source<'_> {
+    fn generation(&self, kind: &'static str, name: &str) -> Option<i64> {
+        self.seen.generations.get(&(kind, name.to_owned())).copied()
+    }
+
+    fn shares(&self) -> BTreeMap<StampName, u32> {
+        self.state.routes.shares(self.fleet)
+    }
+}
+
 /// What a status repeats from the one before it.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -40,59 +62,46 @@ impl Memory {
         &mut self,
         seen: &Seen,
         picture: &Picture,
+        scores: &Scores,
         register: Option<&str>,
     ) -> Vec<Projection> {
         let (Some(state), Some(fleet)) = (&picture.state, &picture.fleet) else { return Vec::new() };
-        let now = Utc::now();
+        let from = Source { seen, picture, fleet, state, scores, now: Utc::now() };
         let mut all = Vec::new();
-        all.extend(self.fleet(seen, picture, fleet, state, register, now));
+        all.extend(self.fleet(from, register));
         for name in fleet.geodes.keys() {
-            all.extend(self.geode(seen, picture, fleet, state, name, now));
+            all.extend(self.geode(from, name));
         }
-        let shares = state.routes.shares(fleet);
         for name in fleet.stamps.keys() {
-            all.extend(self.stamp(
-                seen,
-                picture,
-                fleet,
-                state,
-                name,
-                shares.get(name).copied().unwrap_or(0),
-                now,
-            ));
+            all.extend(self.stamp(from, name));
         }
         for zone in fleet.zones.keys() {
-            all.extend(self.traffic_policy(seen, picture, state, zone, now));
+            all.extend(self.traffic_policy(from, zone));
         }
         for (name, run) in state.runs.iter().filter(|(_, run)| run.uid.is_some()) {
-            all.extend(self.run(name.as_str(), run, state.point.epoch, now));
+            all.extend(self.run(from, name.as_str(), run));
         }
         all
-    }
-
-    fn generation(seen: &Seen, kind: &'static str, name: &str) -> Option<i64> {
-        seen.generations.get(&(kind, name.to_owned())).copied()
     }
 
     /// `Ready`: the object is in the snapshot as it stands, or the reason why it is not.
     fn ready(
         &mut self,
-        seen: &Seen,
+        from: Source<'_>,
         kind: &'static str,
         name: &str,
         others: &[(&str, Truth, &str, String)],
-        now: DateTime<Utc>,
     ) -> Vec<Condition> {
-        let generation = Self::generation(seen, kind, name);
+        let generation = from.generation(kind, name);
         let list = self.conditions.entry((kind, name.to_owned())).or_default();
-        let left_out = seen.left_out.iter().find(|out| out.kind == kind && out.name == name);
+        let left_out = from.seen.left_out.iter().find(|out| out.kind == kind && out.name == name);
         let said = match left_out {
             Some(out) => ("Invalid", out.reason.as_str()),
             None => ("Reconciled", "the spec is in force"),
         };
-        conditions::set(list, conditions::READY, left_out.is_none(), said, generation, now);
+        conditions::set(list, conditions::READY, left_out.is_none(), said, generation, from.now);
         for (type_, truth, reason, message) in others {
-            conditions::set(list, type_, *truth, (reason, message), generation, now);
+            conditions::set(list, type_, *truth, (reason, message), generation, from.now);
         }
         list.clone()
     }
@@ -109,15 +118,8 @@ impl Memory {
         }
     }
 
-    fn fleet(
-        &mut self,
-        seen: &Seen,
-        picture: &Picture,
-        fleet: &Fleet,
-        state: &FleetState,
-        register: Option<&str>,
-        now: DateTime<Utc>,
-    ) -> Option<Projection> {
+    fn fleet(&mut self, from: Source<'_>, register: Option<&str>) -> Option<Projection> {
+        let Source { picture, fleet, state, .. } = from;
         let healthy = |found: &mut dyn Iterator<Item = &Finding>| {
             let verdicts: Vec<Verdict> = found.map(|finding| finding.verdict).collect();
             let well = verdicts.iter().filter(|verdict| **verdict == Verdict::Healthy).count();
@@ -138,7 +140,7 @@ impl Memory {
             format!("{serving} healthy stamps serve"),
         );
         let status = crds::FleetStatus {
-            observed_generation: Self::generation(seen, "Fleet", crds::FLEET),
+            observed_generation: from.generation("Fleet", crds::FLEET),
             epoch: state.point.epoch,
             register_uid: register.map(ToOwned::to_owned),
             leader: Some(state.leader.to_string()),
@@ -147,27 +149,20 @@ impl Memory {
             // Every commit would be a write; the register itself tells the number.
             observed_through: None,
             updated_at: None,
-            conditions: self.ready(seen, "Fleet", crds::FLEET, &[available], now),
+            conditions: self.ready(from, "Fleet", crds::FLEET, &[available]),
         };
         projection("Fleet", crds::FLEET, &status)
     }
 
-    fn geode(
-        &mut self,
-        seen: &Seen,
-        picture: &Picture,
-        fleet: &Fleet,
-        state: &FleetState,
-        name: &stamps::names::GeodeName,
-        now: DateTime<Utc>,
-    ) -> Option<Projection> {
+    fn geode(&mut self, from: Source<'_>, name: &GeodeName) -> Option<Projection> {
+        let Source { picture, fleet, state, now, .. } = from;
         let finding = picture.assessment.geodes.get(name);
         let said = verdict_text(finding);
-        let shares = state.routes.shares(fleet);
+        let shares = from.shares();
         let mine: u32 = fleet.stamps_of(name).filter_map(|stamp| shares.get(&stamp.name)).sum();
         let all: u32 = shares.values().sum();
         let status = crds::GeodeStatus {
-            observed_generation: Self::generation(seen, "Geode", name.as_str()),
+            observed_generation: from.generation("Geode", name.as_str()),
             epoch: state.point.epoch,
             verdict_since: Some(self.since("Geode", name.as_str(), &said, now)),
             verdict: Some(said),
@@ -177,28 +172,16 @@ impl Memory {
             evacuated_since: state.out.get(&Subject::Geode(name.clone())).map(|out| out.since),
             conditions: {
                 let available = available(finding);
-                self.ready(seen, "Geode", name.as_str(), &[available], now)
+                self.ready(from, "Geode", name.as_str(), &[available])
             },
         };
         projection("Geode", name.as_str(), &status)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one row of a table of statuses; a struct would be named once"
-    )]
-    fn stamp(
-        &mut self,
-        seen: &Seen,
-        picture: &Picture,
-        fleet: &Fleet,
-        state: &FleetState,
-        name: &StampName,
-        share: u32,
-        now: DateTime<Utc>,
-    ) -> Option<Projection> {
+    fn stamp(&mut self, from: Source<'_>, name: &StampName) -> Option<Projection> {
+        let Source { picture, fleet, state, now, .. } = from;
         // A stamp without an object is remembered by the register and has no status.
-        let generation = Self::generation(seen, "Stamp", name.as_str())?;
+        let generation = from.generation("Stamp", name.as_str())?;
         let stamp = fleet.stamps.get(name)?;
         let finding = picture.assessment.stamps.get(name);
         let said = verdict_text(finding);
@@ -209,26 +192,21 @@ impl Memory {
             verdict_since: Some(self.since("Stamp", name.as_str(), &said, now)),
             verdict: Some(said),
             advisory: finding.and_then(|finding| finding.advisory.clone()),
-            share: Some(format!("{share}/{}", stamp.buckets)),
+            share: Some(format!("{}/{}", from.shares().get(name).unwrap_or(&0), stamp.buckets)),
+            nines: from.scores.get(name).map(|score| score.headline.short()),
             tenants: Some(format!("{}/{}", load.tenants, stamp.capacity.tenants)),
             units: Some(format!("{}/{}", load.units, stamp.capacity.units)),
             conditions: {
                 let available = available(finding);
-                self.ready(seen, "Stamp", name.as_str(), &[available], now)
+                self.ready(from, "Stamp", name.as_str(), &[available])
             },
             ..crds::StampStatus::default()
         };
         projection("Stamp", name.as_str(), &status)
     }
 
-    fn traffic_policy(
-        &mut self,
-        seen: &Seen,
-        picture: &Picture,
-        state: &FleetState,
-        zone: &stamps::names::ZoneName,
-        now: DateTime<Utc>,
-    ) -> Option<Projection> {
+    fn traffic_policy(&mut self, from: Source<'_>, zone: &ZoneName) -> Option<Projection> {
+        let Source { seen, picture, state, .. } = from;
         let policy = &seen.roads.get(zone)?.policy;
         let zone_state = state.zones.get(zone);
         let applied = zone_state.and_then(|state| state.applied.as_ref());
@@ -245,17 +223,18 @@ impl Memory {
             (conditions::ACCEPTED, Truth::True, "Admitted", format!("{zone} is managed by this policy"));
         let available = (conditions::AVAILABLE, serves.0, serves.1, serves.2);
         let status = crds::TrafficPolicyStatus {
-            observed_generation: Self::generation(seen, "TrafficPolicy", policy),
+            observed_generation: from.generation("TrafficPolicy", policy),
             epoch: state.point.epoch,
             fence: applied.map(|content| content.point.to_string()),
             fence_level: Some("Enforced".to_owned()),
             servers: servers.map(|servers| format!("{showing}/{}", servers.len())),
-            conditions: self.ready(seen, "TrafficPolicy", policy, &[accepted, available], now),
+            conditions: self.ready(from, "TrafficPolicy", policy, &[accepted, available]),
         };
         projection("TrafficPolicy", policy, &status)
     }
 
-    fn run(&mut self, name: &str, run: &Run, epoch: i64, now: DateTime<Utc>) -> Option<Projection> {
+    fn run(&mut self, from: Source<'_>, name: &str, run: &Run) -> Option<Projection> {
+        let (epoch, now) = (from.state.point.epoch, from.now);
         let list = self.conditions.entry(("Failover", name.to_owned())).or_default();
         let phase = format!("{:?}", run.phase);
         let said = (phase.as_str(), run.reason.as_str());

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use stamps::{
     failover::Input,
     fleet::{Load, Stamp},
-    names::{Bucket, StampName, TenantName, ZoneName},
+    names::{Bucket, StampName, TenantName, VantageName, ZoneName},
     verdict::{Report, list_hash, unpack},
 };
 use tokio::sync::{mpsc, watch as channel};
@@ -52,6 +52,9 @@ pub struct Seen {
     /// Kind and name of every object -> its generation.
     pub generations: BTreeMap<(&'static str, String), i64>,
 }
+
+/// The newest report of each vantage, for the score.
+pub type Reports = BTreeMap<VantageName, Report>;
 
 /// Where a zone comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +101,7 @@ pub async fn run(
     namespace: &str,
     inputs: mpsc::Sender<Input>,
     seen: channel::Sender<Seen>,
+    reports: channel::Sender<Reports>,
     stop: CancellationToken,
 ) {
     let mut heard = stream::select_all([
@@ -121,6 +125,9 @@ pub async fn run(
             _ = settle.tick(), if collector.dirty => collector.snapshot(&seen),
         };
         for input in news {
+            if let Input::Report { report, .. } = &input {
+                reports.send_modify(|table| drop(table.insert(report.vantage.clone(), report.clone())));
+            }
             if inputs.send(input).await.is_err() {
                 return;
             }

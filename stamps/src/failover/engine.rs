@@ -129,7 +129,7 @@ pub enum Output {
 }
 
 /// Everything that views are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Picture {
     /// The register, if there is one.
     pub state: Option<FleetState>,
@@ -141,7 +141,7 @@ pub struct Picture {
     pub zones: BTreeMap<ZoneName, ZoneSeen>,
     /// Effects that are not done, with the reason.
     pub troubles: Vec<String>,
-    /// Whether this replica leads, and if not, why it stopped last.
+    /// Whether this replica leads.
     pub leading: bool,
 }
 

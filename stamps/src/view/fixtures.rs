@@ -46,14 +46,7 @@ pub fn noon() -> DateTime<Utc> {
 /// What the engine projects at that moment.
 pub fn picture(moment: Moment) -> Picture {
     if moment == Moment::Start {
-        return Picture {
-            state: None,
-            fleet: None,
-            assessment: Assessment::default(),
-            zones: BTreeMap::new(),
-            troubles: Vec::new(),
-            leading: false,
-        };
+        return Picture::default();
     }
     let fleet = fixtures::fleet(3, 2);
     let down = matches!(moment, Moment::Doubt | Moment::Run | Moment::Evacuated);
