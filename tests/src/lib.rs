@@ -21,3 +21,4 @@ pub mod state;
 pub mod tools;
 pub mod up;
 pub mod wait;
+pub mod world;

@@ -158,10 +158,15 @@ impl Process {
 
     /// The last lines of its log.
     pub fn log_tail(&self) -> String {
+        self.log_end(LOG_TAIL_LINES)
+    }
+
+    /// So many last lines of its log.
+    pub fn log_end(&self, lines_max: usize) -> String {
         let text = std::fs::read(&self.launch.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+        lines[lines.len().saturating_sub(lines_max)..].join("\n")
     }
 }
 

@@ -34,11 +34,15 @@ pub struct Fleet<'a> {
 }
 
 impl Fleet<'_> {
-    /// Starts the n-th replica of the operator.
-    pub fn operator(&self, n: usize) -> anyhow::Result<Replica> {
+    /// Starts the n-th replica of the operator, with variables in its environment.
+    pub fn operator(&self, n: usize, environment: &[(&str, &str)]) -> anyhow::Result<Replica> {
         let identity = operator_name(n);
         let address = free_address()?;
-        let process = Launch::ours("lifeboat-operator", &identity, self.folder)?
+        let mut launch = Launch::ours("lifeboat-operator", &identity, self.folder)?;
+        for (name, value) in environment {
+            launch = launch.env(name, value);
+        }
+        let process = launch
             .arg("--kubeconfig")
             .arg(self.kubeconfig(&identity, OPERATOR)?)
             .args(["--namespace", self.namespace, "--identity", &identity])

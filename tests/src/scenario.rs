@@ -150,7 +150,12 @@ impl Scenario {
 
     /// Starts the n-th replica of the operator.
     pub fn operator(&self, n: usize) -> anyhow::Result<Replica> {
-        self.fleet().operator(n)
+        self.operator_with(n, &[])
+    }
+
+    /// Starts the n-th replica of the operator with variables in its environment.
+    pub fn operator_with(&self, n: usize, environment: &[(&str, &str)]) -> anyhow::Result<Replica> {
+        self.fleet().operator(n, environment)
     }
 
     /// Starts a vantage, with what it checks its own sight against.

@@ -128,7 +128,7 @@ impl Running {
         let fleet =
             replica::Fleet { cluster: &self.cluster, namespace: NAMESPACE, folder: self.folder.path() };
         for n in 1..=OPERATORS {
-            self.operators.push(fleet.operator(n)?);
+            self.operators.push(fleet.operator(n, &[])?);
         }
         for place in &self.quickstart.vantages {
             let monitor = fleet.monitor(&place.name, &place.region, &targets)?;
