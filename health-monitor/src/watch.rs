@@ -111,7 +111,8 @@ impl Held {
         };
         match snapshot(objects) {
             Ok((fleet, left_out)) => {
-                for out in left_out.iter().filter(|out| out.kind == "Stamp") {
+                let missing = |name: &str| !fleet.stamps.contains_key(&name.into());
+                for out in left_out.iter().filter(|out| out.kind == "Stamp" && missing(&out.name)) {
                     tracing::warn!(stamp = out.name, reason = out.reason, "not probed");
                 }
                 told.listing(&fleet);
