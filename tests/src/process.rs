@@ -47,7 +47,8 @@ impl Launch {
 
     /// One of our own binaries, with its log in `folder`.
     pub fn ours(binary: &str, name: &str, folder: &Path) -> anyhow::Result<Self> {
-        Ok(Self::new(name, tools::ours(binary)?, folder.join(format!("{name}.log"))))
+        let log = folder.join(format!("{name}.log"));
+        Ok(Self::new(name, tools::ours(binary)?, log).env("NO_COLOR", "1"))
     }
 
     /// Adds one argument.

@@ -84,17 +84,13 @@ impl World {
         .await
     }
 
-    /// The verdict that a Geode's status carries.
-    pub async fn verdict(&self, geode: &str) -> anyhow::Result<String> {
-        let status = self.api::<crds::Geode>().get(geode).await?.status;
-        status.and_then(|status| status.verdict).context("no verdict yet")
-    }
-
     /// Waits until a Geode's status carries this verdict.
     pub async fn until_verdict(&self, geode: &str, wanted: &str, bound: Duration) -> anyhow::Result<()> {
         self.until(&format!("{geode} to be {wanted}"), bound, async || {
-            let verdict = self.verdict(geode).await?;
-            ensure!(verdict == wanted, "it is {verdict}");
+            let status = self.api::<crds::Geode>().get(geode).await?.status.context("no status yet")?;
+            let (verdict, advisory) = (status.verdict.unwrap_or_default(), status.advisory.unwrap_or_default());
+            let said: Vec<&str> = status.conditions.iter().map(|c| c.message.as_str()).collect();
+            ensure!(verdict == wanted, "it is {verdict} ({advisory}) {said:?}");
             Ok(())
         })
         .await

@@ -15,6 +15,7 @@ use stamps::fleet::Automation;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, SemaphorePermit},
+    task::JoinHandle,
 };
 
 pub use self::look::{Journal, Routes};
@@ -27,8 +28,10 @@ use crate::{
 
 /// Fleets at work at the same time in one test process. Each is about fifteen processes.
 const WORLDS_AT_ONCE: usize = 2;
-/// Lines of each log that a failed scenario shows.
-const LOG_LINES: usize = 60;
+/// Lines of each operator's log that a failed scenario shows.
+const OPERATOR_LOG_LINES: usize = 60;
+/// The same of each vantage's.
+const MONITOR_LOG_LINES: usize = 8;
 /// From nothing to a fleet that is served and judged well. It takes about 8 s on an idle machine.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 /// From a region's death to a succeeded run: 3 ticks, 2 s of hold, the update, 4 s of drain. About 10 s on an idle
@@ -89,7 +92,7 @@ pub struct World {
     pub monitors: Vec<Replica>,
     design: Design,
     client: kube::Client,
-    control: (SocketAddr, Option<TcpListener>),
+    control: Control,
     passed: bool,
     _room: SemaphorePermit<'static>,
 }
@@ -112,8 +115,8 @@ impl World {
         let scenario = Scenario::with_primary(design.name, design.dns_primary).await?;
         let stamps = scenario.stamps(design.stamps_per_region).await?;
         let client = scenario.client().await?;
-        let address = free_address()?;
-        let control = (address, Some(TcpListener::bind(address).await?));
+        let control = Control::start(free_address()?).await?;
+        let address = control.address;
         let mut world = Self {
             scenario,
             stamps,
@@ -165,13 +168,13 @@ impl World {
     }
 
     /// Cuts every vantage off from what is not ours: it no longer knows whether it sees.
-    pub fn cut_sight(&mut self) {
-        self.control.1 = None;
+    pub async fn cut_sight(&mut self) {
+        self.control.stop().await;
     }
 
     /// Gives every vantage its sight back.
     pub async fn restore_sight(&mut self) -> anyhow::Result<()> {
-        self.control.1 = Some(TcpListener::bind(self.control.0).await?);
+        self.control = Control::start(self.control.address).await?;
         Ok(())
     }
 
@@ -186,15 +189,49 @@ impl World {
     }
 }
 
+/// What vantages check their own sight against: takes connections and ends them.
+#[derive(Debug)]
+struct Control {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Control {
+    async fn start(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let task = tokio::spawn(async move {
+            // Those that are not taken in would fill the listener's queue within seconds of a region's death.
+            while let Ok((stream, _)) = listener.accept().await {
+                drop(stream);
+            }
+        });
+        Ok(Self { address, task })
+    }
+
+    /// Ends it, and waits until it is gone.
+    async fn stop(&mut self) {
+        self.task.abort();
+        // The result says only that it was aborted.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Drop for World {
     #[expect(clippy::print_stderr, reason = "the log of a failed scenario is for the person who reads the test")]
     fn drop(&mut self) {
         if self.passed {
             return;
         }
-        for replica in self.operators.iter().chain(&self.monitors) {
-            let process = &replica.process;
-            eprintln!("--- the end of {}:\n{}\n", process.log().display(), process.log_end(LOG_LINES));
+        for (replicas, lines) in [(&self.monitors, MONITOR_LOG_LINES), (&self.operators, OPERATOR_LOG_LINES)] {
+            for Replica { process, .. } in replicas {
+                eprintln!("--- the end of {}:\n{}\n", process.log().display(), process.log_end(lines));
+            }
         }
     }
 }
