@@ -88,10 +88,14 @@ impl Checks {
         for (stamp, share) in shares(after) {
             let was = old.get(&stamp).copied().unwrap_or(0);
             if share > was && before.stamps.contains_key(&stamp) {
-                let well = self.witnesses[process].healthy(&stamp, now);
-                self.require(well, "S22 no raise", || {
-                    format!("the share of {stamp} rises from {was} to {share}, and it is not Healthy")
-                });
+                let witness = &self.witnesses[process];
+                if !witness.healthy(&stamp, now) {
+                    let opinions = witness.opinions(&stamp, now);
+                    self.fail(
+                        "S22 no raise",
+                        format!("the share of {stamp} rises from {was} to {share}, and {opinions}"),
+                    );
+                }
             }
         }
     }

@@ -69,6 +69,18 @@ impl Witness {
         }
     }
 
+    /// What every region outside says about a stamp, for people.
+    pub(super) fn opinions(&self, stamp: &StampName, now: Now) -> String {
+        let Some(fleet) = &self.fleet else { return "no fleet was shown".to_owned() };
+        let Some(stamp) = fleet.stamps.get(stamp) else { return "it is not in the fleet".to_owned() };
+        let outside = self.regions(fleet, Some(stamp.geode.as_str())).into_iter();
+        let said = outside.map(|region| {
+            let says = self.region(fleet, &region, &stamp.name, now);
+            format!("{region} says {says:?}")
+        });
+        said.collect::<Vec<_>>().join(", ")
+    }
+
     /// More outside regions say Up than Down, and fewer than two say Down.
     pub(super) fn healthy(&self, stamp: &StampName, now: Now) -> bool {
         let Some(fleet) = &self.fleet else { return false };
