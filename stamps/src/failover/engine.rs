@@ -522,12 +522,12 @@ impl Engine {
         })));
     }
 
+    /// Only steps and the rest between two commits wait for time to pass. A doubt does not, however long it lasts: its
+    /// clock is in the reports.
     fn wake_at(&self, now: Now) -> Mono {
-        let busy = self
-            .committed
-            .as_ref()
-            .is_some_and(|c| c.state().live_runs().next().is_some() || !c.state().doubts.is_empty());
-        now.mono + if busy && self.leading().is_some() { COMMIT_EVERY } else { IDLE_TICK }
+        let Role::Leader(lead) = &self.role else { return now.mono + IDLE_TICK };
+        let runs = self.committed.as_ref().is_some_and(|c| c.state().live_runs().next().is_some());
+        now.mono + if runs || lead.rests(now) { COMMIT_EVERY } else { IDLE_TICK }
     }
 }
 

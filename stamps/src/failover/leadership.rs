@@ -135,7 +135,12 @@ impl Lead {
     }
 
     pub(super) fn may_commit(&self, now: Now) -> bool {
-        matches!(self.writing, Writing::Idle) && now.mono.since(self.written) >= COMMIT_EVERY
+        matches!(self.writing, Writing::Idle) && !self.rests(now)
+    }
+
+    /// The last commit is too young for another.
+    pub(super) fn rests(&self, now: Now) -> bool {
+        now.mono.since(self.written) < COMMIT_EVERY
     }
 }
 

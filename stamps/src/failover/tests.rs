@@ -170,3 +170,19 @@ fn nothing_is_brought_home_to_a_stamp_whose_object_is_gone() {
     assert_eq!(rig.run("ghost").phase, Phase::Refused);
     assert_eq!(rig.served_in("weu"), 4);
 }
+
+/// A region may be dead for hours; that alone is no reason to decide twenty times a second.
+#[test]
+fn a_doubt_alone_does_not_keep_the_engine_awake() {
+    let mut rig = Rig::leading();
+    rig.fleet.automation = Automation::Observe;
+    rig.give(Input::Fleet(Box::new(rig.fleet.clone())));
+    rig.see_for(12, &["weu"]);
+    assert!(!rig.state().doubts.is_empty());
+    rig.pass(100);
+    let wake = rig.ask(Input::Tick).into_iter().find_map(|output| match output {
+        Output::WakeAt(at) => Some(at.since(rig.now.mono)),
+        _ => None,
+    });
+    assert_eq!(wake, Some(std::time::Duration::from_millis(500)));
+}
