@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long a world of faults lasts.
-pub const SAFETY_MS: u64 = 240_000;
+pub const SAFETY_MS: u64 = 180_000;
 /// When a healing world heals.
 pub const HEAL_AT_MS: u64 = 120_000;
 /// The longest that a message or call of before may still be on its way, and what the engine may need to see the end

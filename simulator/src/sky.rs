@@ -9,7 +9,7 @@ use stamps::{
 };
 
 /// Ticks after a change during which a vantage reports every tick.
-const IN_DOUBT_TICKS: u64 = 20;
+const IN_DOUBT_TICKS: u64 = 14;
 /// Ticks between two reports otherwise.
 const QUIET_TICKS: u64 = 10;
 
