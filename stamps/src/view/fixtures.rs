@@ -1,6 +1,6 @@
 //! Pictures and scores for tests of whatever renders views.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -36,6 +36,7 @@ pub(super) struct Rig {
     /// What the API server answers to the next commits, instead of storing them.
     pub(super) commits_say: VecDeque<Input>,
     /// What the Gate says live, unless it is open. None: it cannot be read.
+    #[expect(clippy::option_option, reason = "nothing said, or what a read of the Gate gives")]
     pub(super) gate_says: Option<Option<Automation>>,
     requests: BTreeMap<RunName, Request>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
