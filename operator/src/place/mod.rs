@@ -40,8 +40,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITES_MAX: usize = 8;
 /// Placements decided in one round, each round on fresh loads.
 const ROUND_MAX: usize = 256;
-/// Between two rounds when something is left to do.
+/// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two rounds of which the first was full: enough for calls that were waiting.
+const PAUSE_BUSY: Duration = Duration::from_millis(20);
 
 /// The task that places tenants.
 #[derive(Debug)]
@@ -75,7 +77,9 @@ impl Placer {
         pictures: watch::Receiver<Option<Arc<Picture>>>,
         stop: CancellationToken,
     ) {
-        while stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
+        let mut pause = PAUSE;
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            pause = PAUSE;
             let Some(picture) = pictures.borrow().clone().filter(|picture| picture.leading) else {
                 self.claimed.clear();
                 self.placed.clear();
@@ -83,14 +87,18 @@ impl Placer {
             };
             let seen = seen.borrow().clone();
             let round = async {
-                self.place_round(&seen, &picture).await;
+                let placed = self.place_round(&seen, &picture).await;
                 self.claim_round(&seen, &picture).await;
+                placed
             };
-            stop.run_until_cancelled(round).await;
+            if stop.run_until_cancelled(round).await == Some(ROUND_MAX) {
+                pause = PAUSE_BUSY;
+            }
         }
     }
 
-    async fn place_round(&mut self, seen: &Seen, picture: &Picture) {
+    /// Writes placements; how many.
+    async fn place_round(&mut self, seen: &Seen, picture: &Picture) -> usize {
         self.placed.retain(|name, _| seen.tenants.get(name).is_some_and(|tenant| tenant.home.is_none()));
         let waiting =
             seen.tenants.values().filter(|t| t.home.is_none() && !self.placed.contains_key(&t.name));
@@ -105,9 +113,11 @@ impl Placer {
             }
         });
         let results: Vec<_> = stream::iter(writes).buffer_unordered(WRITES_MAX).collect().await;
+        let mut written = 0;
         for (name, result) in results {
             match result {
                 Ok(home) => {
+                    written += 1;
                     self.homeless.remove(&name);
                     self.placed.insert(name, home);
                 }
@@ -118,6 +128,7 @@ impl Placer {
                 }
             }
         }
+        written
     }
 
     /// Claims host names below our zones, for tenants that have a home and whose zone holds what the register wants.

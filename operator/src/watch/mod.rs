@@ -24,7 +24,10 @@ use stamps::{
     names::{Bucket, StampName, TenantName, VantageName, ZoneName},
     verdict::{Report, list_hash, unpack},
 };
-use tokio::sync::{mpsc, watch as channel};
+use tokio::{
+    sync::{mpsc, watch as channel},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use store::{Change, Store};
@@ -33,6 +36,8 @@ use crate::register;
 
 /// Changes that come together make one snapshot.
 const SETTLE: Duration = Duration::from_millis(50);
+/// The same for tenants: there may be very many, each snapshot reads them all, and none of them is urgent.
+const SETTLE_TENANTS: Duration = Duration::from_millis(400);
 /// Lists of stamps that a late report may still be ordered by.
 const LISTS_MAX: usize = 4;
 
@@ -93,6 +98,8 @@ struct Collector {
     /// Lists of stamps that reports may be ordered by, with the hash that names each. The newest first.
     lists: Vec<(String, BTreeMap<StampName, Stamp>)>,
     dirty: bool,
+    /// Since when tenants have changed that are in no snapshot yet.
+    tenants_dirty: Option<Instant>,
 }
 
 /// Watches until `stop`.
@@ -122,7 +129,7 @@ pub async fn run(
         let news = tokio::select! {
             () = stop.cancelled() => return,
             Some(event) = heard.next() => collector.take(event),
-            _ = settle.tick(), if collector.dirty => collector.snapshot(&seen),
+            _ = settle.tick(), if collector.due() => collector.snapshot(&seen),
         };
         for input in news {
             if let Input::Report { report, .. } = &input {
@@ -168,12 +175,21 @@ impl Collector {
             Heard::Stamp(event) => self.dirty |= self.stamps.take(event) != Change::None,
             Heard::TrafficPolicy(event) => self.dirty |= self.traffic.take(event) != Change::None,
             Heard::FailoverPolicy(event) => self.dirty |= self.policies.take(event) != Change::None,
-            Heard::Tenant(event) => self.dirty |= self.tenants.take(strip(event)) != Change::None,
+            Heard::Tenant(event) => {
+                if self.tenants.take(strip(event)) != Change::None {
+                    self.tenants_dirty.get_or_insert_with(Instant::now);
+                }
+            }
             Heard::Failover(event) => return self.failover(event),
             Heard::Report(event) => return self.report(event),
             Heard::Register(event) => return self.register(event),
         }
         Vec::new()
+    }
+
+    /// Whether a snapshot is due.
+    fn due(&self) -> bool {
+        self.dirty || self.tenants_dirty.is_some_and(|since| since.elapsed() >= SETTLE_TENANTS)
     }
 
     fn failover(&mut self, event: Event<crds::Failover>) -> Vec<Input> {
@@ -252,6 +268,7 @@ impl Collector {
             && self.tenants.synced();
         let Some(fleet) = self.fleets.get(crds::FLEET).filter(|_| synced) else { return Vec::new() };
         self.dirty = false;
+        self.tenants_dirty = None;
         let objects = Objects {
             fleet,
             geodes: self.geodes.all(),
