@@ -13,7 +13,9 @@ use stamps::{
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::{
-    Options, audit, millis,
+    Options,
+    audit::Writes,
+    millis,
     narrate::Narrator,
     pause,
     report::Report,
@@ -123,7 +125,8 @@ async fn watch_failover(
     report.detected_after_ms = since(run.times.detected);
     report.decided_after_ms = since(run.times.decided);
     report.shifted_after_ms = Some(millis(shown.at - death.at));
-    report.api_writes = count_writes(stage, death, &run)?;
+    let writes = count_writes(stage, death, &run)?;
+    report.api_writes = writes.total();
     narrator.say(&format!(
         "{name}: detected after {} ms, decided after {} ms, shifted after {} ms at every name server that answers",
         report.detected_after_ms.unwrap_or_default(),
@@ -138,9 +141,10 @@ async fn watch_failover(
     let visits = visit(stage, narrator, report).await?;
     report.tenants.moved = moved(&stage.at_first, &visits);
     narrator.say(&format!(
-        "visited all {} tenants: {} are served by another stamp now, {} are lost; the API server took {} writes",
-        report.tenants.total, report.tenants.moved, report.tenants.lost, report.api_writes
+        "visited all {} tenants: {} are served by another stamp now, {} are lost",
+        report.tenants.total, report.tenants.moved, report.tenants.lost
     ));
+    narrator.say(&format!("the failover cost the API server {writes}"));
     Ok(())
 }
 
@@ -157,11 +161,15 @@ async fn watch_run(stage: &Stage, death: Death) -> anyhow::Result<(RunName, Run)
     Ok((name, run))
 }
 
-fn count_writes(stage: &Stage, death: Death, run: &Run) -> anyhow::Result<u64> {
+fn count_writes(stage: &Stage, death: Death, run: &Run) -> anyhow::Result<Writes> {
     let ended = run.times.ended.context("the run has no end")?;
-    let writes =
-        audit::operator_writes(stage.running.cluster(), &Stage::operator_users(), death.wall, ended)?;
-    Ok(writes.len() as u64)
+    let writes = Writes::of(stage.running.cluster(), &Stage::operator_users(), death.wall, ended)?;
+    ensure!(
+        writes.of_tenants() == 0,
+        "the failover wrote {} tenants; it must write none",
+        writes.of_tenants()
+    );
+    Ok(writes)
 }
 
 /// Visits every tenant; one that is not served, or does not live where it lived, is lost.
