@@ -1,6 +1,6 @@
 //! `lifeboat-testbed`: what `cargo xtask testbed` becomes.
 
-use std::path::Path;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
@@ -36,9 +36,19 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match carry_out(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> anyhow::Result<()> {
     let path = State::default_path()?;
-    match Arguments::parse().command {
+    match command {
         Command::Up { detach: true } => {
             let state = up::detach(&path).await?;
             say(&describe(&state, &path));
@@ -117,6 +127,11 @@ fn describe(state: &State, path: &Path) -> String {
     }
     lines.push("# a fleet: kubectl apply -f examples/quickstart\n".to_owned());
     lines.concat()
+}
+
+/// One sentence: a trace of our own frames tells its reader nothing.
+fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
 }
 
 #[expect(clippy::print_stdout, reason = "the output is the command's result")]

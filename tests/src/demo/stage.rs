@@ -192,12 +192,14 @@ async fn settle_tenants(
     narrator.status("tenants are created".to_owned());
     tenants::create(&api, &quickstart.tenants_below, quickstart.tenants, options.tenants).await?;
     narrator.say(&format!("{} tenants exist ({:.1} s)", options.tenants, began.elapsed().as_secs_f64()));
-    tenants::wait_placed(&api, TENANTS_WITHIN, narrator).await?;
+    narrator.status("tenants wait for a home".to_owned());
+    tenants::wait_placed(&api, TENANTS_WITHIN).await?;
+    narrator.say(&format!("each has a home: a stamp and a bucket ({:.1} s)", began.elapsed().as_secs_f64()));
     let residents = tenants::residents(&api).await?;
     ensure!(residents.len() == options.tenants, "{} tenants were found", residents.len());
     let at_first = tenants::wait_served(&residents, town, TENANTS_WITHIN, narrator).await?;
     narrator.say(&format!(
-        "each has a home and was served there once, by DNS and HTTP ({:.1} s)",
+        "each was found by DNS and served by HTTP once ({:.1} s)",
         began.elapsed().as_secs_f64()
     ));
     Ok((residents, at_first))

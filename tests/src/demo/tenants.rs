@@ -60,23 +60,16 @@ pub(super) async fn create(
 }
 
 /// Waits until every tenant has a home.
-pub(super) async fn wait_placed(
-    tenants: &Api<Tenant>,
-    bound: Duration,
-    narrator: &Narrator,
-) -> anyhow::Result<()> {
+pub(super) async fn wait_placed(tenants: &Api<Tenant>, bound: Duration) -> anyhow::Result<()> {
     let began = Instant::now();
-    // A tenant's home is a selectable field, so the server counts.
-    let homeless = ListParams::default().fields("spec.placement.stamp=");
+    // A tenant's home is a selectable field, so the server looks for one without.
+    let homeless = ListParams::default().fields("spec.placement.stamp=").limit(1);
     loop {
         let waiting = tenants.list_metadata(&homeless).await.context("list tenants without a home")?.items;
-        if waiting.is_empty() {
-            return Ok(());
-        }
+        let Some(first) = waiting.first() else { return Ok(()) };
         if began.elapsed() > bound {
-            bail!("{} tenants have no home after {} s", waiting.len(), bound.as_secs());
+            bail!("tenant {} has no home after {} s", first.name_any(), bound.as_secs());
         }
-        narrator.status(format!("{} tenants wait for a home", waiting.len()));
         sleep(ASK_EVERY).await;
     }
 }
