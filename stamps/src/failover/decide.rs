@@ -198,15 +198,16 @@ fn take_requests(draft: &mut Draft<'_>) -> Result<(), Illegal> {
                     draft.push(Event::PhaseChanged { run: name.clone(), to: Phase::Expired, reason })?;
                 }
             }
-            Some(run) if !run.phase.is_end() => {
-                if run.uid.is_none() {
-                    draft.push(Event::RunNamed { run: name.clone(), uid: request.uid.clone() })?;
-                }
-                if request.control == Control::Cancel {
-                    cancel(draft, name, "cancelled by spec.control")?;
-                }
+            // Also a run that has ended: its object may have been made late, and shows the end.
+            Some(run) if run.uid.is_none() => {
+                draft.push(Event::RunNamed { run: name.clone(), uid: request.uid.clone() })?;
             }
             _ => {}
+        }
+        // Before anything else is done about the run: a request may be taken back before it was ever seen.
+        let live = draft.state.runs.get(name).is_some_and(|run| !run.phase.is_end());
+        if live && request.control == Control::Cancel {
+            cancel(draft, name, "cancelled by spec.control")?;
         }
     }
     for name in draft.world.withdrawn {

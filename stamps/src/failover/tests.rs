@@ -1,3 +1,4 @@
+mod requests;
 mod rig;
 
 use rig::Rig;

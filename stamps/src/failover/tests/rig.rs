@@ -151,18 +151,7 @@ impl Rig {
 
     /// A person asks for a run.
     pub(super) fn request(&mut self, name: &str, mode: Mode, subject: &str) {
-        let request = Request {
-            uid: format!("uid-{name}"),
-            origin: Origin::Person,
-            mode,
-            dry_run: false,
-            subject: subject.parse().unwrap(),
-            targets: Targets::default(),
-            control: Control::Run,
-            reason: None,
-            ended: false,
-            predates_register: false,
-        };
+        let request = wish(name, mode, subject);
         self.requests.insert(name.into(), request.clone());
         self.give(Input::Request(name.into(), request));
     }
@@ -261,5 +250,21 @@ impl Rig {
             _ => Outcome::Done,
         };
         Input::Outcome(key, outcome)
+    }
+}
+
+/// What a person's object says.
+pub(super) fn wish(name: &str, mode: Mode, subject: &str) -> Request {
+    Request {
+        uid: format!("uid-{name}"),
+        origin: Origin::Person,
+        mode,
+        dry_run: false,
+        subject: subject.parse().unwrap(),
+        targets: Targets::default(),
+        control: Control::Run,
+        reason: None,
+        ended: false,
+        predates_register: false,
     }
 }
