@@ -3,7 +3,7 @@
 use stamps::{
     failover::{Control, Input, Mode as Way, Origin, Request, Subject, Targets},
     fleet::Automation,
-    names::GeodeName,
+    names::{GeodeName, RunName},
     routing::Route,
 };
 
@@ -74,6 +74,11 @@ impl World {
             Misfortune::SecondaryStuck => self.dns.stuck_until[server] = until,
             Misfortune::RegionDown => {
                 self.weather.region_down_until.insert(geode, until + self.rng.below(60_000));
+                // People turn the switch when something is going on, not at random moments.
+                if self.rng.chance(300) {
+                    let at_ms = self.now_ms + self.rng.between(3_000, 15_000);
+                    self.queue.push(at_ms, Event::TurnGate);
+                }
             }
             Misfortune::StampDown => {
                 self.weather.stamp_down_until.insert(stamp, until);
@@ -194,13 +199,13 @@ impl World {
     }
 
     /// A person makes a `Failover` object.
-    pub(crate) fn ask_for(&mut self, mode: Way, subject: Subject, dry_run: bool) {
+    pub(crate) fn ask_for(&mut self, mode: Way, subject: Subject, dry_run: bool) -> RunName {
         let number = self.number();
-        let name = format!("run-{number}").into();
+        let name = RunName::from(format!("run-{number}"));
         self.note(format_args!("-- a person asks for {mode:?} of {subject} as {name}"));
         self.tally.count("runs asked for by a person");
         self.api.requests.insert(
-            name,
+            name.clone(),
             Request {
                 uid: format!("uid-{number}"),
                 origin: Origin::Person,
@@ -214,8 +219,8 @@ impl World {
                 predates_register: false,
             },
         );
-        let name = format!("run-{number}").into();
         self.request_changed(&name);
+        name
     }
 }
 

@@ -281,7 +281,9 @@ impl World {
     /// Every replica will see this, in the order of its watch.
     pub(crate) fn watch_event(&mut self, watch: Watch, event: &dyn Fn(Life) -> Event) {
         for at in 0..self.replicas.len() {
-            let slow = self.rng.chance(self.faults.rates.watch_slow);
+            let rates = self.faults.rates;
+            let objects = if matches!(watch, Watch::Objects) { rates.objects_slow } else { 0 };
+            let slow = self.rng.chance(rates.watch_slow.max(objects));
             if slow {
                 self.tally.count("watch events late");
             }

@@ -76,6 +76,8 @@ pub struct Rates {
     pub api_late: u64,
     /// A watch event comes seconds late, and all after it.
     pub watch_slow: u64,
+    /// The same for what people write: somebody closes the Gate, and the leader does not hear of it.
+    pub objects_slow: u64,
     /// A report of a vantage is lost.
     pub report_lost: u64,
     /// A zone update is lost on its way there.
@@ -119,6 +121,7 @@ impl Faults {
             api_lost_answer: rate(150),
             api_late: rate(60),
             watch_slow: rate(100),
+            objects_slow: rate(600),
             report_lost: rate(200),
             dns_lost_message: rate(200),
             dns_lost_answer: rate(300),

@@ -22,10 +22,11 @@ impl World {
         match self.rng.below(100) {
             0..20 => self.ask_anything(Way::Failover),
             20..45 => self.ask_anything(Way::Failback),
-            45..55 => self.cancel_something(),
-            55..60 => self.delete_something(),
-            60..80 => self.turn_the_gate(),
-            80..90 => self.change_a_lifetime(),
+            45..50 => self.cancel_something(),
+            50..60 => self.act_in_haste(),
+            60..65 => self.delete_something(),
+            65..82 => self.turn_the_gate(),
+            82..90 => self.change_a_lifetime(),
             _ => self.remove_or_restore_a_stamp(),
         }
     }
@@ -38,6 +39,28 @@ impl World {
         if let Some(subject) = self.rng.pick(&subjects).cloned() {
             self.ask_for(mode, subject, dry_run);
         }
+    }
+
+    /// Empties a region, and wants it back before the agents know what they have done.
+    fn act_in_haste(&mut self) {
+        let geodes: Vec<_> = self.api.fleet.geodes.keys().cloned().collect();
+        let Some(subject) = self.rng.pick(&geodes).cloned().map(Subject::Geode) else { return };
+        let run = self.ask_for(Way::Failover, subject.clone(), false);
+        let at_ms = self.now_ms + self.rng.between(300, 6_000);
+        self.queue.push(at_ms, Event::ThinkBetter(run, subject));
+    }
+
+    /// Gives a run up and wants its subject back.
+    pub(crate) fn think_better(&mut self, run: &RunName, subject: Subject) {
+        if self.faults.kinds.is_empty() {
+            return;
+        }
+        self.note(format_args!("-- a person thinks better of {run}"));
+        if let Some(request) = self.api.requests.get_mut(run) {
+            request.control = Control::Cancel;
+        }
+        self.request_changed(run);
+        self.ask_for(Way::Failback, subject, false);
     }
 
     fn some_run(&mut self) -> Option<RunName> {
@@ -70,7 +93,11 @@ impl World {
         self.watch_event(Watch::Objects, &|life| Event::Told(life, Input::Withdrawn(name.clone())));
     }
 
-    fn turn_the_gate(&mut self) {
+    /// Turns the switch that stops automation.
+    pub(crate) fn turn_the_gate(&mut self) {
+        if self.faults.kinds.is_empty() {
+            return;
+        }
         let next = match self.api.fleet.automation {
             Automation::Automatic => *self
                 .rng

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use stamps::{
-    failover::{FleetState, Input, Key, Request},
+    failover::{FleetState, Input, Key, Request, Subject},
     fixtures,
     fleet::{Fleet, Routing},
     names::{Point, RunName, StampName, VantageName},
@@ -70,6 +70,10 @@ pub enum Event {
     Misfortune,
     /// A person acts.
     Person,
+    /// A person turns the Gate.
+    TurnGate,
+    /// A person gives this run up and wants its subject back.
+    ThinkBetter(RunName, Subject),
     /// From now on nothing new goes wrong, and what was wrong is right again.
     Heal,
     /// A step of what is asked of a healed world.
@@ -248,6 +252,8 @@ impl World {
             Event::Project(epoch, requests) => self.project_arrives(epoch, requests),
             Event::Misfortune => self.misfortune(),
             Event::Person => self.person_acts(),
+            Event::TurnGate => self.turn_the_gate(),
+            Event::ThinkBetter(run, subject) => self.think_better(&run, subject),
             Event::Heal => self.heal(),
             Event::Healed(step) => self.healed(step),
         }

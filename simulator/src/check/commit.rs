@@ -12,7 +12,7 @@ use stamps::{
     time::Now,
 };
 
-use super::Checks;
+use super::{Checks, list};
 
 /// Who serves a bucket, read from the register by hand.
 pub(super) fn serves<'a>(state: &'a FleetState, home: &'a StampName, bucket: Bucket) -> &'a StampName {
@@ -65,7 +65,12 @@ impl Checks {
         for run in &automatic {
             let accusers = self.witnesses[process].accusers(&run.subject, now);
             self.require(accusers.len() >= 2, "S7 evidence", || {
-                format!("{} is failed over, and only {accusers:?} said down for the whole hold", run.subject)
+                format!(
+                    "{} is failed over, and of the 2 other regions that must have said Down for the whole hold {} did{}",
+                    run.subject,
+                    accusers.len(),
+                    if accusers.is_empty() { String::new() } else { format!(": {}", list(&accusers)) }
+                )
             });
             self.enough_keep_serving(process, state, now);
         }
@@ -108,7 +113,7 @@ impl Checks {
             shares(state).into_keys().filter(|stamp| witness.healthy(stamp, now)).collect();
         let enough = serving.len() >= limits.serving_stamps_min as usize;
         self.require(enough, "S5 min serving", || {
-            format!("only {serving:?} would keep serving after an automatic failover")
+            format!("only {} would keep serving after an automatic failover", list(&serving))
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use stamps::{fleet::Routing, names::GeodeName};
 
-use super::{Checks, commit::shares, zone};
+use super::{Checks, commit::shares, list, zone};
 use crate::{api::Api, dns::Dns, replica::Replica};
 
 impl Checks {
@@ -13,7 +13,9 @@ impl Checks {
             .filter(|replica| replica.engine.as_ref().is_some_and(|engine| engine.leading().is_some()))
             .map(|replica| replica.name.clone())
             .collect();
-        self.require(leading.len() == 1, "L4 one leader", || format!("{leading:?} lead"));
+        self.require(leading.len() == 1, "L4 one leader", || {
+            format!("{} replicas lead: {}", leading.len(), list(&leading))
+        });
     }
 
     /// L3, L5, L6: runs ended, everything is at home, and every server says so.
@@ -32,7 +34,7 @@ impl Checks {
             .collect();
         self.require(away.is_empty(), "L6 no wedge", || format!("after every failback: {away:?}"));
         self.require(state.out.is_empty(), "L6 no wedge", || {
-            format!("everything is home, and {:?} still count as out", state.out.keys())
+            format!("everything is home, and {} still count as out", list(state.out.keys()))
         });
         self.expect_shown(api, dns, &[]);
     }

@@ -32,6 +32,11 @@ pub struct Violation {
     pub sentence: String,
 }
 
+/// `weu, neu`
+fn list<T: std::fmt::Display>(things: impl IntoIterator<Item = T>) -> String {
+    things.into_iter().map(|thing| thing.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// The memory of the checks.
 #[derive(Debug, Default)]
 pub struct Checks {

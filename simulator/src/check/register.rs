@@ -8,7 +8,7 @@ use stamps::{
     names::RunName,
 };
 
-use super::{Checks, commit::shifts};
+use super::{Checks, commit::shifts, list};
 use crate::{dns::Dns, tally::Tally};
 
 /// From each phase that this version uses to those that may follow in one step, written down independently of the
@@ -116,7 +116,9 @@ impl Checks {
             .filter(|(subject, out)| out.origin == Origin::Engine && matches!(subject, Subject::Geode(_)))
             .map(|(subject, _)| subject)
             .collect();
-        self.require(geodes.len() <= 1, "S6 blast radius", || format!("automation holds {geodes:?} out"));
+        self.require(geodes.len() <= 1, "S6 blast radius", || {
+            format!("automation holds {} out", list(&geodes))
+        });
     }
 
     /// What the register calls applied, the primary has held.
@@ -129,8 +131,9 @@ impl Checks {
             let held = self.held.contains(&applied.point);
             self.require(held, "S9 acknowledged effect", || {
                 format!(
-                    "{} is recorded as applied to {zone}, which holds {:?}",
-                    applied.point, dns.primary.fence
+                    "{} is recorded as applied to {zone}, whose fence is {}",
+                    applied.point,
+                    dns.primary.fence.unwrap_or_default()
                 )
             });
         }
