@@ -127,7 +127,10 @@ async fn a_dead_region_is_failed_over_and_brought_back() -> anyhow::Result<()> {
         world
             .until("the geode to be in service again", SOON, async || {
                 let status = geode(world, WEST).await?;
-                ensure!(status.evacuated_since.is_none() && status.share.as_deref() == Some("32/96"), "{status:?}");
+                ensure!(
+                    status.evacuated_since.is_none() && status.share.as_deref() == Some("32/96"),
+                    "{status:?}"
+                );
                 Ok(())
             })
             .await?;
@@ -187,7 +190,10 @@ async fn what_may_not_run_says_so_and_moves_nothing() -> anyhow::Result<()> {
         let writer = json!({ "subject": { "geode": EAST }, "reason": "it has a stamp with one writer" });
         world.create::<crds::Failover>("writer", writer).await?;
         let (phase, message) = end_of(world, "writer").await?;
-        ensure!(phase == "Refused" && message.starts_with("DataModeUnsupported: eus-1 "), "{phase}: {message}");
+        ensure!(
+            phase == "Refused" && message.starts_with("DataModeUnsupported: eus-1 "),
+            "{phase}: {message}"
+        );
 
         let nowhere = json!({ "subject": { "geode": "atlantis" } });
         world.create::<crds::Failover>("nowhere", nowhere).await?;

@@ -104,9 +104,7 @@ async fn metadata_can_be_edited(what: &str, objects: &Api<DynamicObject>, name: 
 async fn the_register_takes_no_lower_epoch() -> anyhow::Result<()> {
     let rig = Rig::new("fence-register").await?;
     let states = rig.operators(crds::STATE_GROUP, "FleetState");
-    let state = |epoch: i64, revision: i64| {
-        json!({ "epoch": epoch, "revision": revision, "leader": "operator-1", "formatVersion": 1, "data": "{}" })
-    };
+    let state = |epoch: i64, revision: i64| json!({ "epoch": epoch, "revision": revision, "leader": "operator-1", "formatVersion": 1, "data": "{}" });
     let first = object(crds::STATE_GROUP, "FleetState", crds::FLEET, state(EPOCH, 40))?;
     states.create(&PostParams::default(), &first).await?;
 
@@ -118,13 +116,16 @@ async fn the_register_takes_no_lower_epoch() -> anyhow::Result<()> {
     };
     refused("a lower epoch", put(state(EPOCH - 1, 41)).await?, "epoch never goes down");
     refused("a lower revision", put(state(EPOCH, 39)).await?, "revision never goes down");
-    refused("a lower revision of a later epoch", put(state(EPOCH + 1, 39)).await?, "revision never goes down");
+    refused(
+        "a lower revision of a later epoch",
+        put(state(EPOCH + 1, 39)).await?,
+        "revision never goes down",
+    );
     taken("the same epoch", put(state(EPOCH, 41)).await?);
     taken("a higher epoch", put(state(EPOCH + 1, 42)).await?);
 
-    let patch = async |patch: Value| {
-        states.patch(crds::FLEET, &PatchParams::default(), &Patch::Merge(&patch)).await
-    };
+    let patch =
+        async |patch: Value| states.patch(crds::FLEET, &PatchParams::default(), &Patch::Merge(&patch)).await;
     refused("a patch to a lower epoch", patch(json!({ "epoch": EPOCH })).await, "epoch never goes down");
     refused("a patch that removes the epoch", patch(json!({ "epoch": null })).await, "epoch");
     refused("an older format", patch(json!({ "formatVersion": 0 })).await, "formatVersion");
@@ -155,7 +156,11 @@ async fn a_placement_takes_no_lower_epoch() -> anyhow::Result<()> {
     refused("no home", patch(Value::Null).await, sentence);
     let mut without = tenants.get("acme").await?;
     without.data["spec"] = json!({ "sizeUnits": 5 });
-    refused("a whole without a home", tenants.replace("acme", &PostParams::default(), &without).await, sentence);
+    refused(
+        "a whole without a home",
+        tenants.replace("acme", &PostParams::default(), &without).await,
+        sentence,
+    );
 
     taken("the same placement again", patch(home("weu-1", EPOCH)).await);
     let grown = Patch::Merge(json!({ "spec": { "sizeUnits": 6 } }));

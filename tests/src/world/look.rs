@@ -88,7 +88,8 @@ impl World {
     pub async fn until_verdict(&self, geode: &str, wanted: &str, bound: Duration) -> anyhow::Result<()> {
         self.until(&format!("{geode} to be {wanted}"), bound, async || {
             let status = self.api::<crds::Geode>().get(geode).await?.status.context("no status yet")?;
-            let (verdict, advisory) = (status.verdict.unwrap_or_default(), status.advisory.unwrap_or_default());
+            let (verdict, advisory) =
+                (status.verdict.unwrap_or_default(), status.advisory.unwrap_or_default());
             let said: Vec<&str> = status.conditions.iter().map(|c| c.message.as_str()).collect();
             ensure!(verdict == wanted, "it is {verdict} ({advisory}) {said:?}");
             Ok(())
@@ -146,7 +147,9 @@ impl World {
             .1
             .stamps
             .iter()
-            .flat_map(|(stamp, record)| (0..record.buckets).map(move |bucket| format!("b{bucket:02}.{stamp}")))
+            .flat_map(|(stamp, record)| {
+                (0..record.buckets).map(move |bucket| format!("b{bucket:02}.{stamp}"))
+            })
             .collect();
         stream::iter(buckets)
             .map(|bucket| async move {
@@ -173,7 +176,13 @@ impl World {
                 let routes = self.routes(region).await?;
                 ensure!(!routes.is_empty(), "no bucket is known");
                 let odd: Vec<_> = routes.iter().filter(|(bucket, stamp)| !holds(bucket, stamp)).collect();
-                ensure!(odd.is_empty(), "{} of {} buckets at {region} not: {:?}", odd.len(), routes.len(), odd[0]);
+                ensure!(
+                    odd.is_empty(),
+                    "{} of {} buckets at {region} not: {:?}",
+                    odd.len(),
+                    routes.len(),
+                    odd[0]
+                );
             }
             Ok(())
         })

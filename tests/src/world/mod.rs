@@ -223,12 +223,16 @@ impl Drop for Control {
 }
 
 impl Drop for World {
-    #[expect(clippy::print_stderr, reason = "the log of a failed scenario is for the person who reads the test")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the log of a failed scenario is for the person who reads the test"
+    )]
     fn drop(&mut self) {
         if self.passed {
             return;
         }
-        for (replicas, lines) in [(&self.monitors, MONITOR_LOG_LINES), (&self.operators, OPERATOR_LOG_LINES)] {
+        for (replicas, lines) in [(&self.monitors, MONITOR_LOG_LINES), (&self.operators, OPERATOR_LOG_LINES)]
+        {
             for Replica { process, .. } in replicas {
                 eprintln!("--- the end of {}:\n{}\n", process.log().display(), process.log_end(lines));
             }
