@@ -1,6 +1,12 @@
 //! What each status says: from one picture, without a client.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use crds::conditions::{self, Condition, Truth};
@@ -16,6 +22,10 @@ use stamps::{
 
 use super::Target;
 use crate::watch::Seen;
+
+/// A change of verdict is written at once. Ages, digits and single voices change all the time, and a fleet in trouble
+/// would cost the API server a write for each: they are refreshed at this pace.
+const WORDS_EVERY: Duration = Duration::from_secs(30);
 
 /// A status that is due.
 #[derive(Debug)]
@@ -37,6 +47,8 @@ struct Source<'a> {
     state: &'a FleetState,
     scores: &'a Scores,
     now: DateTime<Utc>,
+    /// The same moment, to be compared.
+    at: Instant,
 }
 
 impl Source<'_> {
@@ -53,8 +65,23 @@ impl Source<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     conditions: BTreeMap<Target, Vec<Condition>>,
-    verdicts: BTreeMap<Target, (String, DateTime<Utc>)>,
+    words: BTreeMap<Target, Words>,
 }
+
+/// What is said about a geode or stamp besides counts.
+#[derive(Clone, Debug)]
+struct Words {
+    verdict: String,
+    since: DateTime<Utc>,
+    advisory: Option<String>,
+    available: Available,
+    nines: Option<String>,
+    /// When this was last taken from the assessment.
+    at: Instant,
+}
+
+/// Type, truth, reason and message of a condition.
+type Available = (&'static str, Truth, &'static str, String);
 
 impl Memory {
     /// Every status, as the picture has it.
@@ -66,7 +93,7 @@ impl Memory {
         register: Option<&str>,
     ) -> Vec<Projection> {
         let (Some(state), Some(fleet)) = (&picture.state, &picture.fleet) else { return Vec::new() };
-        let from = Source { seen, picture, fleet, state, scores, now: Utc::now() };
+        let from = Source { seen, picture, fleet, state, scores, now: Utc::now(), at: Instant::now() };
         let mut all = Vec::new();
         all.extend(self.fleet(from, register));
         for name in fleet.geodes.keys() {
@@ -106,16 +133,30 @@ impl Memory {
         list.clone()
     }
 
-    /// Since when a verdict is what it is.
-    fn since(&mut self, kind: &'static str, name: &str, verdict: &str, now: DateTime<Utc>) -> DateTime<Utc> {
-        let target = (kind, name.to_owned());
-        match self.verdicts.get(&target) {
-            Some((known, since)) if known == verdict => *since,
-            _ => {
-                self.verdicts.insert(target, (verdict.to_owned(), now));
-                now
-            }
+    /// What is said about a subject: anew if its verdict has changed, else from time to time.
+    fn words(
+        &mut self,
+        target: Target,
+        finding: Option<&Finding>,
+        nines: Option<String>,
+        now: DateTime<Utc>,
+        at: Instant,
+    ) -> Words {
+        let verdict = verdict_text(finding);
+        let known = self.words.get(&target).filter(|known| known.verdict == verdict);
+        if let Some(known) = known.filter(|known| at.duration_since(known.at) < WORDS_EVERY) {
+            return known.clone();
         }
+        let words = Words {
+            since: known.map_or(now, |known| known.since),
+            verdict,
+            advisory: finding.and_then(|finding| finding.advisory.clone()),
+            available: available(finding),
+            nines,
+            at,
+        };
+        self.words.insert(target, words.clone());
+        words
     }
 
     fn fleet(&mut self, from: Source<'_>, register: Option<&str>) -> Option<Projection> {
@@ -155,51 +196,46 @@ impl Memory {
     }
 
     fn geode(&mut self, from: Source<'_>, name: &GeodeName) -> Option<Projection> {
-        let Source { picture, fleet, state, now, .. } = from;
+        let Source { picture, fleet, state, .. } = from;
         let finding = picture.assessment.geodes.get(name);
-        let said = verdict_text(finding);
+        let words = self.words(("Geode", name.to_string()), finding, None, from.now, from.at);
         let shares = from.shares();
         let mine: u32 = fleet.stamps_of(name).filter_map(|stamp| shares.get(&stamp.name)).sum();
         let all: u32 = shares.values().sum();
         let status = crds::GeodeStatus {
             observed_generation: from.generation("Geode", name.as_str()),
             epoch: state.point.epoch,
-            verdict_since: Some(self.since("Geode", name.as_str(), &said, now)),
-            verdict: Some(said),
-            advisory: finding.and_then(|finding| finding.advisory.clone()),
+            verdict: Some(words.verdict),
+            verdict_since: Some(words.since),
+            advisory: words.advisory,
             share: Some(format!("{mine}/{all}")),
-            nines: None,
+            nines: words.nines,
             evacuated_since: state.out.get(&Subject::Geode(name.clone())).map(|out| out.since),
-            conditions: {
-                let available = available(finding);
-                self.ready(from, "Geode", name.as_str(), &[available])
-            },
+            conditions: self.ready(from, "Geode", name.as_str(), &[words.available]),
         };
         projection("Geode", name.as_str(), &status)
     }
 
     fn stamp(&mut self, from: Source<'_>, name: &StampName) -> Option<Projection> {
-        let Source { picture, fleet, state, now, .. } = from;
+        let Source { picture, fleet, state, .. } = from;
         // A stamp without an object is remembered by the register and has no status.
         let generation = from.generation("Stamp", name.as_str())?;
         let stamp = fleet.stamps.get(name)?;
         let finding = picture.assessment.stamps.get(name);
-        let said = verdict_text(finding);
+        let nines = from.scores.get(name).map(|score| score.headline.short());
+        let words = self.words(("Stamp", name.to_string()), finding, nines, from.now, from.at);
         let load = home_load(fleet, name);
         let status = crds::StampStatus {
             observed_generation: Some(generation),
             epoch: state.point.epoch,
-            verdict_since: Some(self.since("Stamp", name.as_str(), &said, now)),
-            verdict: Some(said),
-            advisory: finding.and_then(|finding| finding.advisory.clone()),
+            verdict: Some(words.verdict),
+            verdict_since: Some(words.since),
+            advisory: words.advisory,
             share: Some(format!("{}/{}", from.shares().get(name).unwrap_or(&0), stamp.buckets)),
-            nines: from.scores.get(name).map(|score| score.headline.short()),
+            nines: words.nines,
             tenants: Some(format!("{}/{}", load.tenants, stamp.capacity.tenants)),
             units: Some(format!("{}/{}", load.units, stamp.capacity.units)),
-            conditions: {
-                let available = available(finding);
-                self.ready(from, "Stamp", name.as_str(), &[available])
-            },
+            conditions: self.ready(from, "Stamp", name.as_str(), &[words.available]),
             ..crds::StampStatus::default()
         };
         projection("Stamp", name.as_str(), &status)
@@ -314,8 +350,8 @@ fn verdict_text(finding: Option<&Finding>) -> String {
     }
 }
 
-/// `Available`, whose words do not change while the verdict does not: ages and counts stand in the status API.
-fn available(finding: Option<&Finding>) -> (&'static str, Truth, &'static str, String) {
+/// `Available`, with the regions that say so; ages and counts stand in the status API.
+fn available(finding: Option<&Finding>) -> Available {
     let (truth, reason) = match verdict(finding) {
         Verdict::Healthy => (Truth::True, "Healthy"),
         Verdict::Degraded => (Truth::True, "Degraded"),
