@@ -47,6 +47,8 @@ pub struct World<'a> {
     pub ready: bool,
     /// The Gate could not be read a moment ago, and a Gate that cannot be read is closed.
     pub gate_unread: bool,
+    /// Nothing is Unknown, or there was time to learn it: what is Unknown now is not so for want of patience.
+    pub warm: bool,
     /// The desired content of zones may have changed.
     pub zones_dirty: bool,
 }

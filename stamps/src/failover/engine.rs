@@ -22,7 +22,7 @@ use crate::{
     resilience::backoff_ceiling,
     routing::{FenceSeen, Observation, Outcome},
     time::{Mono, Now},
-    verdict::{Assessment, Report, Table, assess},
+    verdict::{Assessment, Finding, Report, Table, Verdict, assess},
 };
 
 /// Commits are at least this far apart, so that what happens together is written together.
@@ -389,6 +389,7 @@ impl Engine {
             settled: &self.settled,
             ages: &self.ages,
             ready: lead.ready(),
+            warm: self.warm(lead, now),
             gate_unread: self.gate_unread.is_some_and(|until| now.mono < until),
             zones_dirty: self.zones_dirty,
         };
@@ -406,6 +407,13 @@ impl Engine {
                 out.push(Output::Commit { state: Box::new(state), base, gate });
             }
         }
+    }
+
+    /// A first sight of a report does not count as fresh, so a replica that has just started has to wait for a second.
+    fn warm(&self, lead: &Lead, now: Now) -> bool {
+        let known = |finding: &Finding| finding.verdict != Verdict::Unknown;
+        (!self.assessment.stamps.is_empty() && self.assessment.stamps.values().all(known))
+            || now.mono.since(lead.began) >= FRESH_FOR
     }
 
     /// The register has given this back: everything else follows it.

@@ -89,6 +89,8 @@ pub(super) enum Role {
 pub(super) struct Lead {
     /// Its epoch.
     pub epoch: i64,
+    /// When it won.
+    pub(super) began: Mono,
     /// Zones whose fence has not been raised yet, nor tried.
     pub(super) unraised: BTreeSet<ZoneName>,
     /// Zones that have not been looked at yet, nor tried.
@@ -112,6 +114,7 @@ impl Lead {
     pub(super) fn new(epoch: i64, zones: BTreeSet<ZoneName>, now: Now) -> Self {
         Self {
             epoch,
+            began: now.mono,
             unraised: zones.clone(),
             unseen: zones,
             renewed: now.mono,

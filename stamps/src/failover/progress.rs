@@ -32,6 +32,8 @@ pub(super) fn advance(draft: &mut Draft<'_>) -> Result<(), Illegal> {
 /// One step further, if the run may go one. Says whether it did.
 fn advance_run(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<bool, Illegal> {
     match run.phase {
+        // A leader that has just started knows nothing yet, and would refuse what is quite possible.
+        Phase::Pending if !draft.world.warm => Ok(false),
         Phase::Pending => precheck(draft, name, run).map(|()| false),
         Phase::Running => {
             let Some(step) = run.current() else {

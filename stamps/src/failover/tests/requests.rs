@@ -34,3 +34,25 @@ fn an_object_that_was_made_after_its_run_ended_is_the_runs() {
     assert_eq!(run.uid, Some(format!("uid-{name}")));
     assert_eq!(run.phase, Phase::Succeeded);
 }
+
+#[test]
+fn a_leader_that_has_heard_nobody_yet_lets_a_request_wait() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.request("early", Mode::Failover, "geode/weu");
+    rig.pass(500);
+    assert_eq!(rig.run("early").phase, Phase::Pending, "{}", rig.run("early").reason);
+    rig.see_for(10, &[]);
+    assert!(rig.run("early").has_shifted(), "{}", rig.run("early").reason);
+}
+
+#[test]
+fn vantages_that_never_speak_do_not_hold_up_a_request_for_ever() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.request("early", Mode::Failover, "geode/weu");
+    rig.pass(20_000);
+    assert_eq!(rig.run("early").phase, Phase::Pending, "{}", rig.run("early").reason);
+    rig.pass(10_000);
+    assert_eq!(rig.run("early").phase, Phase::Refused, "{}", rig.run("early").reason);
+}
