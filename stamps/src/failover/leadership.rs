@@ -181,8 +181,13 @@ impl Engine {
             }
             Role::Candidate { since, sent } => {
                 if now.mono.since(*since) >= SELF_STOP {
-                    (*since, *sent) = (now.mono, None);
-                    out.push(Output::Load);
+                    // Whoever has renewed meanwhile leads; only silence gives a second try.
+                    if self.lease.is_open(now) {
+                        (*since, *sent) = (now.mono, None);
+                        out.push(Output::Load);
+                    } else {
+                        self.role = Role::Follower;
+                    }
                 }
             }
             Role::Leader(lead) => {

@@ -1,3 +1,4 @@
+mod leadership;
 mod requests;
 mod rig;
 
@@ -99,7 +100,7 @@ fn what_a_refused_commit_held_is_decided_again() {
 #[test]
 fn a_gate_that_could_not_be_read_is_asked_again() {
     let mut rig = Rig::leading();
-    rig.gate_says = Some(None);
+    rig.gate_says = Some(Input::GateShut(None));
     rig.see_for(12, &["weu"]);
     assert!(rig.state().runs.is_empty(), "a Gate that cannot be read is closed");
     let asked = rig.commits.iter().filter(|(_, gate)| *gate).count();
@@ -112,7 +113,7 @@ fn a_gate_that_could_not_be_read_is_asked_again() {
 #[test]
 fn a_gate_that_was_closed_before_its_watch_says_so_lets_nothing_through() {
     let mut rig = Rig::leading();
-    rig.gate_says = Some(Some(Automation::Observe));
+    rig.gate_says = Some(Input::GateShut(Some(Automation::Observe)));
     rig.see_for(12, &["weu"]);
     assert!(rig.state().runs.is_empty());
     assert!(rig.published.values().any(|notice| notice.reason == "WouldHave"), "{:?}", rig.published);

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use super::super::*;
 use crate::{
     fixtures,
-    fleet::{Automation, Fleet},
+    fleet::Fleet,
     names::{Fence, RunName, StampName, VantageName},
     routing::{Observation, Outcome, RouteSet, ServerSeen, effective},
     time::{Mono, Now},
@@ -35,9 +35,8 @@ pub(super) struct Rig {
     pub(super) agents_say: Option<Outcome>,
     /// What the API server answers to the next commits, instead of storing them.
     pub(super) commits_say: VecDeque<Input>,
-    /// What the Gate says live, unless it is open. None: it cannot be read.
-    #[expect(clippy::option_option, reason = "nothing said, or what a read of the Gate gives")]
-    pub(super) gate_says: Option<Option<Automation>>,
+    /// What the live look at the Gate comes to, unless it is open.
+    pub(super) gate_says: Option<Input>,
     requests: BTreeMap<RunName, Request>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
     version: u64,
@@ -202,8 +201,8 @@ impl Rig {
                 if let Some(answer) = self.commits_say.pop_front() {
                     return Some(answer);
                 }
-                if let Some(automation) = self.gate_says.filter(|_| gate) {
-                    return Some(Input::GateShut(automation));
+                if let (Some(shut), true) = (&self.gate_says, gate) {
+                    return Some(shut.clone());
                 }
                 // Through text and back, as a real register keeps it.
                 let text = serde_json::to_string(&*state).unwrap();
