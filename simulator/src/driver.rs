@@ -267,7 +267,7 @@ impl World {
         });
     }
 
-    pub(crate) fn report_arrives(&mut self, vantage: VantageName, report: Report) {
+    pub(crate) fn report_arrives(&mut self, vantage: VantageName, report: &Report) {
         if self.now_ms < self.api_down_until {
             return self.tally.count("reports lost");
         }

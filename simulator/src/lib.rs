@@ -19,6 +19,8 @@ pub mod rng;
 mod road;
 pub mod sky;
 pub mod tally;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 pub mod world;
 

@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(replay(seed, options.mutant));
     }
     if options.mutants {
-        return mutants::table(options.seeds);
+        return Ok(mutants::table(options.seeds));
     }
     let begun = Instant::now();
     let until = options.minutes.map(|minutes| begun + Duration::from_secs(minutes * 60));

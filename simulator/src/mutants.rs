@@ -14,23 +14,30 @@ pub(crate) fn by_name(name: &str) -> anyhow::Result<Mutant> {
     })
 }
 
-/// Prints the table of `docs/mutants.md`.
+/// What `docs/mutants.md` says above its table.
+const HEAD: &str = "# Planted faults
+
+The simulator can plant faults in the engine, in the safety rules, and in its own model of an agent. Each must be found,
+or the checks prove nothing. This table is printed by `lifeboat-simulate --mutants`; a test keeps it true in what matters:
+each fault is found, and what ships passes the same seeds. `lifeboat-simulate --replay SEED --mutant NAME` shows how.
+
+| Planted fault | Found by seed | Invariant | What was seen |
+|---|---|---|---|";
+
+/// Prints `docs/mutants.md`.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-pub(crate) fn table(seeds: std::ops::Range<u64>) -> anyhow::Result<ExitCode> {
-    println!("| Planted fault | Found by seed | Invariant | What was seen |\n|---|---|---|---|");
+pub(crate) fn table(seeds: std::ops::Range<u64>) -> ExitCode {
+    println!("{HEAD}");
     let mut escaped = false;
     for mutant in Mutant::ALL {
         let found =
             seeds.clone().find_map(|seed| Some((seed, simulate(seed, Some(mutant), false).violation?)));
-        match found {
-            Some((seed, violation)) => {
-                println!("| {mutant:?} | {seed} | {} | {} |", violation.invariant, violation.sentence);
-            }
-            None => {
-                escaped = true;
-                println!("| {mutant:?} | none of {seeds:?} | | it was not found |");
-            }
+        if let Some((seed, violation)) = found {
+            println!("| {mutant:?} | {seed} | {} | {} |", violation.invariant, violation.sentence);
+        } else {
+            escaped = true;
+            println!("| {mutant:?} | none of {seeds:?} | | it was not found |");
         }
     }
-    Ok(if escaped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if escaped { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -10,7 +10,7 @@ impl World {
         match input {
             Input::Tick | Input::Observed { .. } | Input::Beaten { good: true, .. } => {}
             Input::Stored(state) => {
-                self.note(format_args!("{name} <- register {} of {}", state.point, state.leader))
+                self.note(format_args!("{name} <- register {} of {}", state.point, state.leader));
             }
             Input::Fleet(fleet) => self.note(format_args!("{name} <- fleet, {:?}", fleet.automation)),
             Input::Report { report, version } => {

@@ -32,7 +32,8 @@ impl Report {
                 text.push_str(line);
                 text.push('\n');
             }
-            text.push_str(&format!("  replay: lifeboat-simulate --replay {seed}"));
+            text.push_str("  replay: lifeboat-simulate --replay ");
+            text.push_str(&seed.to_string());
             self.failures.push(text);
         }
     }

@@ -248,7 +248,7 @@ impl World {
             Event::Publish(life, number, key) => self.publish(life, number, key),
             Event::Transfer(server, zone) => self.transfer(server, zone),
             Event::Tick => self.tick(),
-            Event::Report(vantage, report) => self.report_arrives(vantage, *report),
+            Event::Report(vantage, report) => self.report_arrives(vantage, &report),
             Event::Project(epoch, requests) => self.project_arrives(epoch, requests),
             Event::Misfortune => self.misfortune(),
             Event::Person => self.person_acts(),

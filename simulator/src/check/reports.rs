@@ -73,7 +73,7 @@ impl Witness {
     pub(super) fn opinions(&self, stamp: &StampName, now: Now) -> String {
         let Some(fleet) = &self.fleet else { return "no fleet was shown".to_owned() };
         let Some(stamp) = fleet.stamps.get(stamp) else { return "it is not in the fleet".to_owned() };
-        let outside = self.regions(fleet, Some(stamp.geode.as_str())).into_iter();
+        let outside = Self::regions(fleet, Some(stamp.geode.as_str())).into_iter();
         let said = outside.map(|region| {
             let says = self.region(fleet, &region, &stamp.name, now);
             format!("{region} says {says:?}")
@@ -85,7 +85,7 @@ impl Witness {
     pub(super) fn healthy(&self, stamp: &StampName, now: Now) -> bool {
         let Some(fleet) = &self.fleet else { return false };
         let Some(stamp) = fleet.stamps.get(stamp) else { return false };
-        let outside = self.regions(fleet, Some(stamp.geode.as_str()));
+        let outside = Self::regions(fleet, Some(stamp.geode.as_str()));
         let says: Vec<Says> =
             outside.iter().map(|region| self.region(fleet, region, &stamp.name, now)).collect();
         let up = says.iter().filter(|says| **says == Says::Up).count();
@@ -102,7 +102,7 @@ impl Witness {
                 let own = fleet.stamps.get(name).map(|stamp| stamp.geode.as_str());
                 let accuses =
                     |region: &RegionName| self.says_down(fleet, region, name, now, detection.stamp_hold);
-                self.regions(fleet, own).into_iter().filter(accuses).collect()
+                Self::regions(fleet, own).into_iter().filter(accuses).collect()
             }
             Subject::Geode(geode) => {
                 let counted = || {
@@ -118,12 +118,12 @@ impl Witness {
                         .sum();
                     all > 0 && down * 100 >= all * 60
                 };
-                self.regions(fleet, Some(geode.as_str())).into_iter().filter(accuses).collect()
+                Self::regions(fleet, Some(geode.as_str())).into_iter().filter(accuses).collect()
             }
         }
     }
 
-    fn regions(&self, fleet: &Fleet, without: Option<&str>) -> Vec<RegionName> {
+    fn regions(fleet: &Fleet, without: Option<&str>) -> Vec<RegionName> {
         let all: BTreeSet<&RegionName> = fleet.vantages.values().collect();
         all.into_iter().filter(|region| Some(region.as_str()) != without).cloned().collect()
     }
