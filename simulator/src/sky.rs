@@ -81,11 +81,15 @@ impl Vantage {
     /// One tick: probes every stamp, and says whether there is something to report.
     pub fn tick(&mut self, fleet: &Fleet, weather: &Weather, now_ms: u64) -> bool {
         let mut changed = false;
+        // A stamp whose object is gone is not probed, and one that comes back is new.
+        self.samples.retain(|stamp, _| fleet.stamps.contains_key(stamp));
         for stamp in fleet.stamps.values() {
             let result = self.see(&stamp.name, &stamp.geode, weather, now_ms);
-            let Some(sample) = self.samples.get_mut(&stamp.name) else { continue };
+            let sample = self.samples.entry(stamp.name.clone()).or_default();
             changed |= sample.strip.tick(0) != result;
             sample.push(result);
+            let window = u64::MAX >> (64 - u32::from(fleet.policy.detection.window_ticks));
+            sample.ever_passed |= sample.strip.good & window == window;
             if result == Tick::Bad {
                 sample.last_failure = Some(Failure { class: FailureClass::Timeout, phase: Phase::Connect });
             }

@@ -28,7 +28,7 @@ fn message(requires: Option<i64>, fence: i64) -> Message {
 /// The published vector of SplitMix64, so that a seed means the same world on every machine and for ever.
 #[test]
 fn chance_is_the_published_generator() {
-    let mut rng = Rng::new(0x6c69_6665_626f_6174 ^ 1_234_567);
+    let mut rng = Rng::new(0x6c69_6665_626f_6174 ^ 0x0012_d687);
     let words: Vec<u64> = (0..3).map(|_| rng.word()).collect();
     assert_eq!(words, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
 }

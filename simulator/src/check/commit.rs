@@ -113,7 +113,12 @@ impl Checks {
             shares(state).into_keys().filter(|stamp| witness.healthy(stamp, now)).collect();
         let enough = serving.len() >= limits.serving_stamps_min as usize;
         self.require(enough, "S5 min serving", || {
-            format!("only {} would keep serving after an automatic failover", list(&serving))
+            let shares = shares(state).into_iter().map(|(stamp, share)| format!("{stamp} {share}"));
+            format!(
+                "only {} would keep serving well after an automatic failover (shares: {})",
+                list(&serving),
+                list(shares)
+            )
         });
     }
 }
