@@ -28,6 +28,7 @@ use crate::{
 
 /// Everything besides the register that a decision may depend on.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 pub struct World<'a> {
     /// The fleet, with every recorded stamp in it.
     pub fleet: &'a Fleet,
