@@ -59,6 +59,9 @@ impl Agents {
                     }
                 }
                 effect => {
+                    if matches!(key, Key::Zone { .. }) {
+                        kill_point::effect_due();
+                    }
                     let outcome = act(&roads, &publisher, effect).await;
                     metrics.ended(&key, &outcome);
                     tracing::info!(command = %key, %outcome, "an effect came to its end");
