@@ -18,13 +18,18 @@ use stamps::{
 };
 
 use super::World;
-use crate::{dns, tools, wait};
+use crate::{apiserver::AuditEvent, dns, tools, wait};
 
 /// Where each bucket goes by one server: `b07.weu-1` -> `neu-2`.
 pub type Routes = BTreeMap<String, String>;
 
+/// Writes by kind (`patch stamps status`) and by name: how many.
+pub type Writes = BTreeMap<String, BTreeMap<String, usize>>;
+
 /// Questions to one server at once.
 const QUESTIONS_AT_ONCE: usize = 16;
+/// Longer than the operator's pause between two rounds of statuses (2 s without news).
+const QUIET: Duration = Duration::from_secs(5);
 /// Between two looks that something stays as it is.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -261,6 +266,46 @@ impl World {
             Ok(told.with_context(|| format!("{events:?}"))?.2.clone())
         })
         .await
+    }
+
+    /// Waits until nothing is left to be told or shown: the outbox is empty, and no operator has written anything but
+    /// its heartbeat for a while.
+    pub async fn until_quiet(&self, bound: Duration) -> anyhow::Result<()> {
+        let seen = std::sync::Mutex::new((0, Instant::now()));
+        self.until("the operators to have said everything", bound, async || {
+            let waiting = self.register().await?.1.outbox.waiting.len();
+            ensure!(waiting == 0, "{waiting} events wait");
+            let writes: usize = self.writes(0)?.values().flat_map(BTreeMap::values).sum();
+            let mut seen = seen.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
+            if seen.0 != writes {
+                *seen = (writes, Instant::now());
+            }
+            ensure!(seen.1.elapsed() >= QUIET, "{writes} writes so far");
+            Ok(())
+        })
+        .await
+    }
+
+    /// How many requests the API server has answered.
+    pub fn answered(&self) -> anyhow::Result<usize> {
+        Ok(self.scenario.cluster().audit()?.len())
+    }
+
+    /// What operators wrote in this namespace after so many answers. Without the heartbeat: how often it is written
+    /// follows from time alone.
+    pub fn writes(&self, after: usize) -> anyhow::Result<Writes> {
+        let mut writes = Writes::new();
+        for event in self.scenario.cluster().audit()?.into_iter().skip(after).filter(AuditEvent::is_write) {
+            let object = event.object_ref.unwrap_or_default();
+            let ours =
+                event.user.username.starts_with("operator-") && object.namespace == self.scenario.namespace();
+            if ours && object.resource != "leases" {
+                let kind = format!("{} {} {}", event.verb, object.resource, object.subresource);
+                let of_kind = writes.entry(kind.trim_end().to_owned()).or_default();
+                *of_kind.entry(object.name).or_default() += 1;
+            }
+        }
+        Ok(writes)
     }
 
     /// Reads the journal of the DNS primary, which tells every change since the zone was made.

@@ -18,7 +18,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::look::{Journal, Routes};
+pub use self::look::{Change, Journal, Routes, Writes};
 use crate::{
     net::free_address,
     region::REGIONS,
