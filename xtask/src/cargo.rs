@@ -8,7 +8,7 @@ use crate::paths;
 
 /// One of our binaries and the packages that have to be built for it.
 pub(crate) struct Ours {
-    binary: &'static str,
+    pub(crate) binary: &'static str,
     packages: &'static [&'static str],
 }
 
@@ -16,6 +16,12 @@ pub(crate) struct Ours {
 pub(crate) const TESTBED: Ours =
     Ours { binary: "lifeboat-testbed", packages: &["testbed", "operator", "health-monitor", "cli"] };
 pub(crate) const SIMULATE: Ours = Ours { binary: "lifeboat-simulate", packages: &["simulator"] };
+/// What users run.
+pub(crate) const SHIPPED: [Ours; 3] = [
+    Ours { binary: "lifeboat-operator", packages: &["operator"] },
+    Ours { binary: "lifeboat-monitor", packages: &["health-monitor"] },
+    Ours { binary: "kubectl-lifeboat", packages: &["cli"] },
+];
 pub(crate) const CRDS: Ours = Ours { binary: "lifeboat-crds", packages: &["crds"] };
 
 /// The cargo that runs us.
@@ -49,7 +55,8 @@ pub(crate) fn run_ours(ours: &Ours, arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn build(ours: &Ours) -> anyhow::Result<()> {
+/// Builds the binary's packages.
+pub(crate) fn build(ours: &Ours) -> anyhow::Result<()> {
     let mut command = cargo();
     command.arg("build").current_dir(paths::root()?);
     for package in ours.packages {
@@ -63,7 +70,7 @@ fn build(ours: &Ours) -> anyhow::Result<()> {
 }
 
 /// Our binaries lie beside this one, in whichever target folder cargo uses.
-fn path_of(ours: &Ours) -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn path_of(ours: &Ours) -> anyhow::Result<std::path::PathBuf> {
     let this = env::current_exe().context("where this binary lies")?;
     Ok(this.with_file_name(ours.binary))
 }

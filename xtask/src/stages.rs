@@ -27,6 +27,7 @@ pub(crate) enum Stage {
     Generated,
     Test,
     Simulate,
+    Shipped,
 }
 
 impl Stage {
@@ -40,6 +41,7 @@ impl Stage {
             Self::Generated => "generated files are up to date",
             Self::Test => "tests",
             Self::Simulate => "seeded simulation",
+            Self::Shipped => "no planted fault in what ships",
         }
     }
 
@@ -54,6 +56,7 @@ impl Stage {
             Self::Generated => 5,
             Self::Test => 180,
             Self::Simulate => 60,
+            Self::Shipped => 60,
         };
         Duration::from_secs(seconds)
     }
@@ -68,6 +71,7 @@ impl Stage {
             Self::Generated => cargo::run_ours(&cargo::CRDS, &["generate", "--check"]),
             Self::Test => run_cargo(&["test", "--workspace"]),
             Self::Simulate => cargo::run_ours(&cargo::SIMULATE, &["--seeds", "0..200"]),
+            Self::Shipped => shipped(),
         }
     }
 }
@@ -89,6 +93,30 @@ pub(crate) fn run(only: Option<Stage>) -> anyhow::Result<()> {
         eprintln!("[{number}/{count}] {title}: passed in {}", progress::human(stage_start.elapsed()));
     }
     eprintln!("all passed in {}", progress::human(start.elapsed()));
+    Ok(())
+}
+
+/// Symbol of the switch for planted faults. It exists only where the feature is on.
+const PLANTED: &[u8] = b"7mutants7PLANTED";
+
+/// The binaries that ship hold no planted fault, and the simulator does, or this check could not fail.
+fn shipped() -> anyhow::Result<()> {
+    let planted = |ours: &cargo::Ours| -> anyhow::Result<bool> {
+        let path = cargo::path_of(ours)?;
+        let binary = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(binary.windows(PLANTED.len()).any(|window| window == PLANTED))
+    };
+    cargo::build(&cargo::SIMULATE)?;
+    if !planted(&cargo::SIMULATE)? {
+        bail!("the simulator holds no planted fault either, so this check sees nothing");
+    }
+    for ours in &cargo::SHIPPED {
+        // Each on its own: built together with the simulator, the feature would be on for all.
+        cargo::build(ours)?;
+        if planted(ours)? {
+            bail!("{} holds planted faults; it must not be built with the feature mutants", ours.binary);
+        }
+    }
     Ok(())
 }
 
