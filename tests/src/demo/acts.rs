@@ -66,8 +66,9 @@ pub(super) async fn play(
         "{} requests; {} failed; after the shift and one TTL: {} of polite clients, {} of rude ones",
         requests.total, requests.failed, requests.failed_after_shift.polite, requests.failed_after_shift.rude
     ));
-    if let Some(why) = stage.settled.and_then(|at| stage.crowd.tally().first_polite_failure_after(at)) {
-        narrator.say(&format!("the first of the polite ones: {why}"));
+    let broken = stage.settled.and_then(|at| stage.crowd.tally().first_polite_failure_after(at));
+    if let Some((at, why)) = broken {
+        narrator.say(&format!("the first of the polite ones, begun at {:.1} s: {why}", narrator.seconds(at)));
     }
     Ok(())
 }

@@ -117,10 +117,11 @@ impl Tally {
         failures.first().map(|f| format!("{:?} client: {}", f.manner, f.why))
     }
 
-    /// Why the first polite request after `moment` failed.
-    pub(super) fn first_polite_failure_after(&self, moment: Instant) -> Option<String> {
+    /// When the first polite request after `moment` that failed began, and why it failed.
+    pub(super) fn first_polite_failure_after(&self, moment: Instant) -> Option<(Instant, String)> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.iter().find(|f| f.manner == Manner::Polite && f.began > moment).map(|f| f.why.clone())
+        let first = failures.iter().find(|f| f.manner == Manner::Polite && f.began > moment);
+        first.map(|failure| (failure.began, failure.why.clone()))
     }
 }
 

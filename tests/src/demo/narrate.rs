@@ -69,6 +69,11 @@ impl Narrator {
         moments.push(Moment { at_ms, who, what: what.to_owned() });
     }
 
+    /// A moment as the lines show it.
+    pub(super) fn seconds(&self, moment: Instant) -> f64 {
+        moment.duration_since(self.began).as_secs_f64()
+    }
+
     /// A line that is no part of the record.
     #[expect(clippy::print_stdout, reason = "the story is the command's result")]
     pub(super) fn print(&self, line: &str) {

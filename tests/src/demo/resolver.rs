@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
-use hickory_proto::rr::{RData, RecordType};
+use anyhow::{Context, anyhow, bail};
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{RData, RecordType},
+};
 
 use crate::dns::{Answer, ask};
 
@@ -55,11 +58,15 @@ impl Resolver {
             if self.kept(&name).is_none() {
                 let answer = self.ask(&name).await?;
                 self.keep(&answer);
+                if self.kept(&name).is_none() {
+                    bail!("{} answers {} for {name}, and no address", self.servers[self.first], answer.code);
+                }
             }
             match self.kept(&name) {
                 Some(Data::Address(address)) => return Ok(*address),
                 Some(Data::Alias(target)) => name = target.clone(),
-                None => bail!("{name} has no address"),
+                // Its TTL has just run out: it is asked for again.
+                None => {}
             }
         }
         bail!("{host} leads through more than {CHAIN_MAX} aliases")
@@ -87,6 +94,10 @@ impl Resolver {
         for turn in 0..self.servers.len() {
             let index = (self.first + turn) % self.servers.len();
             match ask(self.servers[index], name, RecordType::A).await {
+                // A server that is starting says that it does not serve the zone; the next one does.
+                Ok(answer) if !speaks_for_zone(&answer) => {
+                    last = Some(anyhow!("{} answers {}", self.servers[index], answer.code));
+                }
                 Ok(answer) => {
                     self.first = index;
                     return Ok(answer);
@@ -96,6 +107,10 @@ impl Resolver {
         }
         Err(last.context("there is no name server")?)
     }
+}
+
+fn speaks_for_zone(answer: &Answer) -> bool {
+    answer.authoritative && matches!(answer.code, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
 fn absolute(name: &str) -> String {
