@@ -24,7 +24,7 @@ pub enum Automation {
     Approve,
     /// Runs within the safety rules.
     Automatic,
-    /// Starts nothing by itself, and its own runs hold where they are. A person's runs go on.
+    /// Starts nothing by itself. What is under way, and what a person asks for, goes on.
     Hold,
 }
 

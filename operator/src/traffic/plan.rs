@@ -129,7 +129,10 @@ pub fn plan(seen: &Seen, desired: &BTreeMap<String, Answer>, terms: &Terms) -> R
 
     let mut foreign = Vec::new();
     let mut steps = Vec::new();
-    for (name, answer) in desired {
+    // Addresses first: an alias in an earlier message than the name it points to would lead nowhere until the next.
+    let (addresses, aliases): (Vec<_>, Vec<_>) =
+        desired.iter().partition(|(_, answer)| matches!(answer, Answer::Addresses(_)));
+    for (name, answer) in addresses.into_iter().chain(aliases) {
         let nothing = Held::default();
         match step(name, seen.names.get(name).unwrap_or(&nothing), answer, terms) {
             Step::Nothing => {}

@@ -95,6 +95,19 @@ fn what_does_not_fit_one_message_goes_in_several_with_one_fence() {
 }
 
 #[test]
+fn addresses_are_there_before_the_aliases_that_point_to_them() {
+    let desired = desired(&[
+        ("b00.app.test.", alias("weu-1.at.app.test.")),
+        ("weu-1.at.app.test.", addresses(&["192.0.2.1"])),
+    ]);
+    let limits = Limits { names_max: 1, ..Limits::DEFAULT };
+    let plan = run_within(&Seen::default(), &desired, 41, false, limits).unwrap();
+    let first: Vec<&str> = plan.changes[0].adds.iter().map(|add| add.name.as_str()).collect();
+    assert!(first.contains(&"weu-1.at.app.test."), "{first:?}");
+    assert!(plan.changes[1].adds.iter().any(|add| add.name == "b00.app.test."));
+}
+
+#[test]
 fn a_message_keeps_its_bound_in_bytes() {
     let names: Vec<String> =
         (0..400).map(|n| format!("b{n:03}.{}.stamps.app.test.", "w".repeat(60))).collect();
