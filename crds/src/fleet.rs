@@ -49,7 +49,7 @@ pub const FLEET: &str = "fleet";
 #[serde(rename_all = "camelCase")]
 pub struct FleetSpec {
     /// What Lifeboat may do on its own. `Observe` says what it would have done; `Approve` prepares runs and waits for
-    /// a person (not yet); `Automatic` runs within the safety rules; `Hold` lets nothing move until it is lifted.
+    /// a person (not yet); `Automatic` runs within the safety rules; `Hold` starts nothing by itself, and what is under way goes on.
     /// Example: `Automatic`.
     #[serde(default)]
     #[x_kube(validation = rules::refuse("self != 'Approve'", "Approve comes with approvals; use Observe, Automatic or Hold"))]
