@@ -223,9 +223,9 @@ async fn fail_back(stage: &mut Stage, narrator: &Narrator, report: &mut Report) 
     let buckets = routes::buckets(stage.lost_stamps(), &stage.running.quickstart().zone);
     let asked = Instant::now();
     let created =
-        stage.kubectl.with_file("create", &tools::repository().join("examples/failback.yaml")).await?;
+        stage.kubectl.with_file("create", &tools::repository().join("examples/runs/failback.yaml")).await?;
     let name = created.first().and_then(|name| name.rsplit('/').next()).context("kubectl created nothing")?;
-    narrator.say(&format!("kubectl create -f examples/failback.yaml: {name}"));
+    narrator.say(&format!("kubectl create -f examples/runs/failback.yaml: {name}"));
     let name = RunName::from(name);
     let shown = timeout(SHIFT_WITHIN, routes::shown_everywhere(&stage.town.servers, &buckets, Wanted::Home));
     let (shown, run) = tokio::join!(shown, stage.follower.end_of(&name, RUN_WITHIN));
