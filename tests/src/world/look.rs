@@ -275,6 +275,8 @@ impl World {
         self.until("the operators to have said everything", bound, async || {
             let waiting = self.register().await?.1.outbox.waiting.len();
             ensure!(waiting == 0, "{waiting} events wait");
+            // The whole audit log is read for this, so not as often as other things are looked at.
+            tokio::time::sleep(LOOK_EVERY).await;
             let writes: usize = self.writes(0)?.values().flat_map(BTreeMap::values).sum();
             let mut seen = seen.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
             if seen.0 != writes {
