@@ -69,18 +69,20 @@ pub(super) struct Draft<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) now: Now,
     events: Vec<Event>,
-    before: &'a FleetState,
 }
 
 impl<'a> Draft<'a> {
-    fn new(before: &'a FleetState, world: &'a World<'a>, now: Now) -> Self {
-        Self { state: before.clone(), world, now, events: Vec::new(), before }
+    fn new(before: &FleetState, world: &'a World<'a>, now: Now) -> Self {
+        Self { state: before.clone(), world, now, events: Vec::new() }
     }
 
     /// Records an event, if the table allows it.
     pub(super) fn push(&mut self, event: Event) -> Result<(), Illegal> {
+        if self.events.is_empty() {
+            self.state.begin_commit();
+        }
+        self.state.add(&event, self.now.wall)?;
         self.events.push(event);
-        self.state = self.before.after(&self.events, self.now.wall)?;
         Ok(())
     }
 

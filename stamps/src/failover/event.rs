@@ -208,12 +208,23 @@ impl FleetState {
     /// The state after `events`, as the next commit. Either all of them apply, or none.
     pub fn after(&self, events: &[Event], at: DateTime<Utc>) -> Result<Self, Illegal> {
         let mut next = self.clone();
-        next.point.seq += 1;
+        next.begin_commit();
         for event in events {
-            next.apply(event, at)?;
+            next.add(event, at)?;
         }
-        next.forget_old_runs();
         Ok(next)
+    }
+
+    /// What comes now belongs to the next commit.
+    pub(super) fn begin_commit(&mut self) {
+        self.point.seq += 1;
+    }
+
+    /// Adds an event to the commit under construction. After an error the state is of no use.
+    pub(super) fn add(&mut self, event: &Event, at: DateTime<Utc>) -> Result<(), Illegal> {
+        self.apply(event, at)?;
+        self.forget_old_runs();
+        Ok(())
     }
 
     fn apply(&mut self, event: &Event, at: DateTime<Utc>) -> Result<(), Illegal> {
