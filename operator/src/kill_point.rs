@@ -17,9 +17,9 @@ static SHIFTING: AtomicBool = AtomicBool::new(false);
 #[cfg(debug_assertions)]
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// The register has stored `state`.
+/// The register holds `state`, and the engine has not heard of it yet.
 #[cfg(debug_assertions)]
-pub fn committed(state: &FleetState) {
+pub fn stored(state: &FleetState) {
     let shifting = state.live_runs().any(|(_, run)| {
         run.step(StepKind::ShiftTraffic)
             .is_some_and(|step| step.state == StepState::Processing && step.attempt == 1)
@@ -60,7 +60,7 @@ fn reached(name: &str) {
 
 /// Nothing, in a build that ships.
 #[cfg(not(debug_assertions))]
-pub fn committed(_: &FleetState) {}
+pub fn stored(_: &FleetState) {}
 
 /// Nothing, in a build that ships.
 #[cfg(not(debug_assertions))]

@@ -69,7 +69,7 @@ impl Stage {
             Self::Clippy => run_cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
             Self::Deny => deny(),
             Self::Generated => cargo::run_ours(&cargo::CRDS, &["generate", "--check"]),
-            Self::Test => run_cargo(&["test", "--workspace"]),
+            Self::Test => tests(),
             Self::Simulate => cargo::run_ours(&cargo::SIMULATE, &["--seeds", "0..200"]),
             Self::Shipped => shipped(),
         }
@@ -94,6 +94,14 @@ pub(crate) fn run(only: Option<Stage>) -> anyhow::Result<()> {
     }
     eprintln!("all passed in {}", progress::human(start.elapsed()));
     Ok(())
+}
+
+/// Every test, also after one has failed. A scenario's error shows the logs of what it ran, and a backtrace through an
+/// async runtime would bury them.
+fn tests() -> anyhow::Result<()> {
+    let mut cargo = cargo();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).env("RUST_LIB_BACKTRACE", "0");
+    succeed(cargo.current_dir(paths::root()?))
 }
 
 /// Symbol of the switch for planted faults. It exists only where the feature is on.
@@ -121,8 +129,13 @@ fn shipped() -> anyhow::Result<()> {
 }
 
 fn run_cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    let status = cargo().args(arguments).current_dir(paths::root()?).status().context("run cargo")?;
+    succeed(cargo().args(arguments).current_dir(paths::root()?))
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().context("run cargo")?;
     if !status.success() {
+        let arguments: Vec<_> = command.get_args().map(|part| part.to_string_lossy()).collect();
         bail!("cargo {}: {status}", arguments.join(" "));
     }
     Ok(())
