@@ -92,3 +92,27 @@ fn an_agent_settles_a_lost_answer_by_reading() {
     assert!(matches!(agent.answered(None), Next::Read));
     assert!(matches!(agent.read(Some(&dns.primary)), Next::Tell(Outcome::Done)));
 }
+
+/// The same misfortunes, with a hundred times the tenants: not a line of what happens differs, so not a write.
+#[test]
+fn a_failover_with_many_tenants_writes_what_one_with_few_writes() {
+    use crate::{Mode, world::World};
+    for seed in (2..60).step_by(3) {
+        let run = |times: u32| {
+            let mut world = World::new(seed, Mode::Heal, false);
+            for load in world.api.fleet.load.values_mut() {
+                load.tenants *= times;
+                load.units *= times;
+            }
+            for stamp in world.api.fleet.stamps.values_mut() {
+                stamp.capacity.units *= times;
+            }
+            world.run();
+            assert!(world.checks.violation.is_none(), "seed {seed}: {:?}", world.checks.violation);
+            (world.trace.digest(), world.trace.count)
+        };
+        let few = run(1);
+        assert!(few.1 > 100, "seed {seed}: nothing happened");
+        assert_eq!(few, run(100), "seed {seed}");
+    }
+}
