@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stamps::failover::{Mode, Origin};
+use stamps::{
+    failover::{Mode, Origin},
+    safety::Rule as SafetyRule,
+};
 
 use crate::{
     conditions::{self, Condition},
@@ -44,7 +47,10 @@ use crate::{
     validation = rules::fixed("mode"),
     validation = rules::fixed("dryRun"),
     validation = rules::fixed("origin"),
-    validation = Rule::new("!has(oldSelf.control) || oldSelf.control != 'Cancel' || (has(self.control) && self.control == 'Cancel')")
+    validation = rules::fixed("overrides"),
+    validation = Rule::new("!has(self.overrides) || self.overrides.size() == 0 || !has(self.origin) || self.origin == 'Person'")
+        .message("automation overrides nothing; leave overrides out"),
+    validation = Rule::new("!has(oldSelf.control) || !(oldSelf.control in ['Cancel', 'CancelKeep']) || (has(self.control) && self.control == oldSelf.control)")
         .message("a cancelled run stays cancelled; make a new one"),
 )]
 #[serde(rename_all = "camelCase")]
@@ -64,10 +70,10 @@ pub struct FailoverSpec {
     #[serde(default)]
     pub dry_run: bool,
 
-    /// `Run`, or `Cancel`: stops at the stage it has reached, traffic stays where it is. `Pause` and `CancelKeep` are
-    /// not yet. Example: `Run`.
+    /// `Run` goes on; `Pause` waits at the next place where nothing is half-done; `Cancel` ends it, and a planned run
+    /// brings back what it has moved, as far as that is well; `CancelKeep` ends it and leaves traffic where it is.
+    /// Example: `Run`.
     #[serde(default)]
-    #[x_kube(validation = rules::refuse("self in ['Run', 'Cancel']", "use Run, or Cancel, which keeps the traffic where it is"))]
     pub control: Control,
 
     /// Why, for the record. Example: `planned maintenance, ticket 4711`.
@@ -96,16 +102,19 @@ pub struct FailoverSpec {
     #[x_kube(validation = rules::refuse("self.size() == 0", "every step runs; leave skip out"))]
     pub skip: Vec<String>,
 
-    /// A person's yes to one plan.
+    /// A person's yes to one plan, for a run that automation has prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = rules::not_yet("runs need no approval; leave approval out"))]
-    pub approval: Option<Later>,
+    pub approval: Option<Approval>,
 
-    /// Safety rules that a person takes upon themselves.
+    /// Safety rules that a person takes upon themselves, by name. Automation overrides nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::refuse("self.size() == 0", "no rule can be overridden; leave overrides out"))]
-    pub overrides: Vec<Later>,
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["rule".into()]),
+        validation = Rule::new("self.all(o, !(o.rule in ['NeverEmpty', 'SingleFlight', 'NoRaise', 'Residency']))")
+            .message("NeverEmpty, SingleFlight, NoRaise and Residency hold for everyone; take them out of overrides"),
+    )]
+    pub overrides: Vec<OwnRisk>,
 
     /// Facts that a person vouches for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +155,26 @@ pub struct Targets {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub stamps: Vec<Label>,
+}
+
+/// A person's yes to one plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Hash of the plan that is agreed to, as the status shows it. Example: `5f2c9a`.
+    #[schemars(length(min = 1, max = 128))]
+    pub plan_hash: String,
+}
+
+/// A safety rule that a person takes upon themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnRisk {
+    /// The rule, by the name that refusals give. Example: `Capacity`.
+    pub rule: SafetyRule,
+    /// Why, for the record. Example: `neu was measured to carry twice its declared units`.
+    #[schemars(length(min = 1, max = 512))]
+    pub reason: String,
 }
 
 /// What a person wants of a run in progress.

@@ -58,10 +58,9 @@ pub struct FailoverPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
 
-    /// How a shift is cut into stages.
+    /// How runs are cut into stages; without it the product's defaults hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = rules::not_yet("a run shifts all at once; leave ramps out"))]
-    pub ramps: Option<Later>,
+    pub ramps: Option<Ramps>,
 
     /// When traffic goes back by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,32 +140,192 @@ fn geode_hold() -> GoDuration {
     "120s".into()
 }
 
-/// Limits that automation keeps. Persons may go beyond them by name and on record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+/// How runs are cut into stages.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ramps {
+    /// Away from a source that is well.
+    #[serde(default = "planned")]
+    pub planned: Ramp,
+    /// Away from a source that is down: usually all at once.
+    #[serde(default = "unplanned")]
+    pub unplanned: Ramp,
+    /// Home again.
+    #[serde(default = "failback")]
+    pub failback: Ramp,
+}
+
+impl Default for Ramps {
+    fn default() -> Self {
+        Self { planned: planned(), unplanned: unplanned(), failback: failback() }
+    }
+}
+
+fn planned() -> Ramp {
+    Ramp { stages: vec![1, 5, 25, 50, 100], bake: "5m".into() }
+}
+
+fn unplanned() -> Ramp {
+    Ramp { stages: vec![100], bake: "0s".into() }
+}
+
+fn failback() -> Ramp {
+    Ramp { stages: vec![1, 5, 10, 25, 50, 100], bake: "10m".into() }
+}
+
+/// The stages of a run.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ramp {
+    /// Share of the buckets that have moved after each stage, in per cent. A stage is a bucket at least. Example: 25.
+    #[schemars(length(min = 1, max = 16), inner(range(min = 1, max = 100)))]
+    #[x_kube(validation = Rule::new("self[self.size() - 1] == 100").message("let the stages rise, and end with 100"))]
+    pub stages: Vec<i32>,
+    /// How long a stage stands before the next, once every server that answers shows it, at most 24h. Example: `5m`.
+    #[serde(default = "bake")]
+    #[x_kube(validation = rules::between("0s", "24h"))]
+    pub bake: GoDuration,
+}
+
+fn bake() -> GoDuration {
+    "5m".into()
+}
+
+/// Limits that automation keeps. Persons may go beyond them by name and on record. Times are counted while Lifeboat
+/// has a leader, so an outage of its own does not let them run out.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Safety {
     /// Geodes that automation may hold out at once. Example: 1.
     #[schemars(range(min = 0, max = 64))]
+    #[serde(default = "safety::geodes_out_max")]
     pub geodes_out_max: i32,
     /// Share of all capacity units that automation may hold out at once, in per cent. Example: 40.
     #[schemars(range(min = 0, max = 100))]
+    #[serde(default = "safety::units_out_max_percent")]
     pub units_out_max_percent: i32,
     /// Stamps that must keep serving. Example: 2.
     #[schemars(range(min = 1, max = 10_000))]
+    #[serde(default = "safety::serving_stamps_min")]
     pub serving_stamps_min: i32,
     /// Share of all capacity units that must keep serving, in per cent. Example: 50.
     #[schemars(range(min = 1, max = 100))]
+    #[serde(default = "safety::serving_units_min_percent")]
     pub serving_units_min_percent: i32,
+    /// Two geodes that come under doubt within this time are a panic: nothing starts, at most 168h. Example: `240s`.
+    #[x_kube(validation = rules::between("0s", "168h"))]
+    #[serde(default = "safety::panic_window")]
+    pub panic_window: GoDuration,
+    /// More doubted capacity units than this are a panic as well, in per cent. Example: 50.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(default = "safety::units_doubted_max_percent")]
+    pub units_doubted_max_percent: i32,
+    /// So long after a change of a stamp's version or probes its failure counts as the change's, at most 168h.
+    /// Example: `60m`.
+    #[x_kube(validation = rules::between("0s", "168h"))]
+    #[serde(default = "safety::recent_change")]
+    pub recent_change: GoDuration,
+    /// A target that turns bad so soon after an automatic shift closes automation, at most 168h. Example: `15m`.
+    #[x_kube(validation = rules::between("0s", "168h"))]
+    #[serde(default = "safety::contagion")]
+    pub contagion: GoDuration,
+    /// Automatic runs in 24 hours. Example: 2.
+    #[schemars(range(min = 0, max = 1_000))]
+    #[serde(default = "safety::runs_per_day_max")]
+    pub runs_per_day_max: i32,
+    /// Between two automatic runs about the same subject, at most 168h. Example: `60m`.
+    #[x_kube(validation = rules::between("0s", "168h"))]
+    #[serde(default = "safety::subject_cooldown")]
+    pub subject_cooldown: GoDuration,
+    /// Between two automatic runs of the fleet, at most 168h. Example: `30m`.
+    #[x_kube(validation = rules::between("0s", "168h"))]
+    #[serde(default = "safety::fleet_cooldown")]
+    pub fleet_cooldown: GoDuration,
+    /// No automatic run so soon after the first start, an upgrade or a change of this policy, at most 168h.
+    /// Example: `120s`.
+    #[x_kube(validation = rules::between("0s", "168h"))]
+    #[serde(default = "safety::warm_up")]
+    pub warm_up: GoDuration,
+    /// What a target may carry in a planned run, in per cent of its declared units. Example: 80.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(default = "safety::capacity_line_percent")]
+    pub capacity_line_percent: i32,
 }
 
 impl Default for Safety {
     fn default() -> Self {
         Self {
-            geodes_out_max: 1,
-            units_out_max_percent: 40,
-            serving_stamps_min: 2,
-            serving_units_min_percent: 50,
+            geodes_out_max: safety::geodes_out_max(),
+            units_out_max_percent: safety::units_out_max_percent(),
+            serving_stamps_min: safety::serving_stamps_min(),
+            serving_units_min_percent: safety::serving_units_min_percent(),
+            panic_window: safety::panic_window(),
+            units_doubted_max_percent: safety::units_doubted_max_percent(),
+            recent_change: safety::recent_change(),
+            contagion: safety::contagion(),
+            runs_per_day_max: safety::runs_per_day_max(),
+            subject_cooldown: safety::subject_cooldown(),
+            fleet_cooldown: safety::fleet_cooldown(),
+            warm_up: safety::warm_up(),
+            capacity_line_percent: safety::capacity_line_percent(),
         }
+    }
+}
+
+/// What holds where a policy says nothing.
+mod safety {
+    use crate::text::GoDuration;
+
+    pub(super) fn geodes_out_max() -> i32 {
+        1
+    }
+
+    pub(super) fn units_out_max_percent() -> i32 {
+        40
+    }
+
+    pub(super) fn serving_stamps_min() -> i32 {
+        2
+    }
+
+    pub(super) fn serving_units_min_percent() -> i32 {
+        50
+    }
+
+    pub(super) fn panic_window() -> GoDuration {
+        "240s".into()
+    }
+
+    pub(super) fn units_doubted_max_percent() -> i32 {
+        50
+    }
+
+    pub(super) fn recent_change() -> GoDuration {
+        "60m".into()
+    }
+
+    pub(super) fn contagion() -> GoDuration {
+        "15m".into()
+    }
+
+    pub(super) fn runs_per_day_max() -> i32 {
+        2
+    }
+
+    pub(super) fn subject_cooldown() -> GoDuration {
+        "60m".into()
+    }
+
+    pub(super) fn fleet_cooldown() -> GoDuration {
+        "30m".into()
+    }
+
+    pub(super) fn warm_up() -> GoDuration {
+        "120s".into()
+    }
+
+    pub(super) fn capacity_line_percent() -> i32 {
+        80
     }
 }
 

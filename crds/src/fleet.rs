@@ -49,10 +49,9 @@ pub const FLEET: &str = "fleet";
 #[serde(rename_all = "camelCase")]
 pub struct FleetSpec {
     /// What Lifeboat may do on its own. `Observe` says what it would have done; `Approve` prepares runs and waits for
-    /// a person (not yet); `Automatic` runs within the safety rules; `Hold` starts nothing by itself, and what is under way goes on.
-    /// Example: `Automatic`.
+    /// a person's approval; `Automatic` runs within the safety rules; `Hold` starts nothing by itself, and what it has
+    /// started holds where it is. What a person asks for goes on in all of them. Example: `Automatic`.
     #[serde(default)]
-    #[x_kube(validation = rules::refuse("self != 'Approve'", "Approve comes with approvals; use Observe, Automatic or Hold"))]
     pub automation: Automation,
 
     /// The vantages that are expected to report. A report of one that is not listed is shown and not counted.

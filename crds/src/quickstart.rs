@@ -80,7 +80,7 @@ fn the_quickstart_is_one_sound_fleet() {
         stamps: files.stamps.iter().collect(),
         traffic_policies: files.traffic_policies.iter().collect(),
         failover_policies: files.failover_policies.iter().collect(),
-        load: validate::load(&files.tenants),
+        placed: validate::placed(&files.tenants),
     };
     let (fleet, left_out) = validate::snapshot(objects).unwrap();
     assert_eq!(left_out, []);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use stamps::fleet::Tier;
 
 use crate::{
     conditions::{self, Condition},
@@ -84,18 +85,6 @@ pub struct TenantSpec {
 
 fn one() -> i32 {
     1
-}
-
-/// Who is shed last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Tier {
-    /// Last.
-    Critical,
-    /// In between.
-    #[default]
-    Standard,
-    /// First.
-    BestEffort,
 }
 
 /// Which stamps may be home.

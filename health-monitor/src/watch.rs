@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, pin::pin};
 
-use crds::validate::{Objects, snapshot};
+use crds::validate::{Objects, Placed, snapshot};
 use futures::{Stream, StreamExt as _, stream::select};
 use kube::{
     Api, Client,
@@ -107,7 +107,7 @@ impl Held {
             stamps: stamps.values().collect(),
             traffic_policies: Vec::new(),
             failover_policies: Vec::new(),
-            load: BTreeMap::new(),
+            placed: Placed::default(),
         };
         match snapshot(objects) {
             Ok((fleet, left_out)) => {

@@ -148,7 +148,13 @@ impl World {
                 self.checks.expect_home(&self.api, &self.dns);
                 self.api.fleet.automation = Automation::Automatic;
                 self.fleet_changed();
-                let geodes: Vec<GeodeName> = self.api.fleet.geodes.keys().cloned().collect();
+                // With the primary's own region the only road is gone: Lifeboat holds, and a person helps.
+                let servers = || self.api.fleet.zones.values().flat_map(|zone| &zone.name_servers);
+                let primary_in = |geode: &GeodeName| {
+                    servers().any(|server| server.primary && server.geode.as_ref() == Some(geode))
+                };
+                let geodes: Vec<GeodeName> =
+                    self.api.fleet.geodes.keys().filter(|geode| !primary_in(geode)).cloned().collect();
                 if let Some(geode) = self.rng.pick(&geodes).cloned() {
                     self.note(format_args!("== {geode} dies for good"));
                     self.weather.region_down_until.insert(geode, u64::MAX);
@@ -214,6 +220,8 @@ impl World {
                 subject,
                 targets: Targets::default(),
                 control: Control::Run,
+                approval: None,
+                overrides: std::collections::BTreeSet::new(),
                 reason: None,
                 ended: false,
                 predates_register: false,

@@ -3,8 +3,7 @@
 use std::rc::Rc;
 
 use stamps::{
-    failover::{Command, Engine, FleetState, Input, Key, Output, Picture, Request},
-    fleet::Automation,
+    failover::{Command, Engine, FleetState, GateAsk, Input, Key, Output, Picture, Request},
     names::{RunName, VantageName},
     routing::Outcome,
     verdict::Report,
@@ -78,7 +77,11 @@ impl World {
                 let version = base.and_then(|base| self.replicas[life.replica].sights.get(&base).copied());
                 let state = Rc::new(*state);
                 self.checks.committing(life.replica, base, &state, self.clock(life.replica), self.now_ms);
-                self.call(life, if gate { Call::Gate(state, version) } else { Call::Put(state, version) });
+                let call = match gate {
+                    GateAsk::Nothing => Call::Put(state, version),
+                    asks => Call::Gate(state, version, asks),
+                };
+                self.call(life, call);
             }
             Output::Beat => {
                 let started = self.clock(life.replica).mono;
@@ -205,12 +208,12 @@ impl World {
                 Some((state, version)) => Event::Shown(life, state, version),
                 None => Event::Told(life, Input::Missing { known: false }),
             }),
-            Call::Gate(state, version) => Some(match self.api.fleet.automation {
+            Call::Gate(state, version, asks) => Some(match self.api.fleet.automation {
                 _ if self.now_ms < self.gate_unreadable_until => {
                     self.tally.count("Gates not readable");
                     Event::Told(life, Input::GateShut(None))
                 }
-                Automation::Automatic => Event::GateOpen(life, Call::Put(state, version)),
+                open if asks.is_met_by(open) => Event::GateOpen(life, Call::Put(state, version)),
                 shut => {
                     self.tally.count("Gates shut in the last moment");
                     Event::Told(life, Input::GateShut(Some(shut)))
@@ -318,6 +321,8 @@ impl World {
                             subject: run.subject.clone(),
                             targets: run.targets.clone(),
                             control: stamps::failover::Control::Run,
+                            approval: None,
+                            overrides: std::collections::BTreeSet::new(),
                             reason: None,
                             ended,
                             predates_register: false,

@@ -1,6 +1,6 @@
 //! Lines of the trace: what an engine was told, and what it asked for.
 
-use stamps::failover::{Input, Output};
+use stamps::failover::{GateAsk, Input, Output};
 
 use crate::{replica::Life, world::World};
 
@@ -47,7 +47,7 @@ impl World {
                 self.note(format_args!(
                     "{name} -> commit {} over {base:?}{}, {live:?}",
                     state.point,
-                    if *gate { " if the Gate is open" } else { "" }
+                    if *gate == GateAsk::Nothing { "" } else { " if the Gate is open" }
                 ));
             }
             Output::Perform(key, _) => {

@@ -22,8 +22,9 @@ impl World {
         match self.rng.below(100) {
             0..20 => self.ask_anything(Way::Failover),
             20..45 => self.ask_anything(Way::Failback),
-            45..50 => self.cancel_something(),
-            50..60 => self.act_in_haste(),
+            45..48 => self.cancel_something(),
+            48..52 => self.say_something(),
+            52..60 => self.act_in_haste(),
             60..65 => self.delete_something(),
             65..82 => self.turn_the_gate(),
             82..90 => self.change_a_lifetime(),
@@ -81,6 +82,25 @@ impl World {
             request.control = Control::Cancel;
         }
         self.tally.count("runs cancelled by a person");
+        self.request_changed(&name);
+    }
+
+    /// Pauses a run, lets it go on, agrees to it, or ends it for good.
+    fn say_something(&mut self) {
+        let Some(name) = self.some_run() else { return };
+        let control =
+            *self.rng.pick(&[Control::Pause, Control::Run, Control::CancelKeep]).unwrap_or(&Control::Run);
+        let hash = self.api.register.as_ref().and_then(|(state, _)| {
+            let plan = state.runs.get(&name)?.plan.as_ref()?;
+            Some(plan.hash.clone())
+        });
+        self.note(format_args!("-- a person says {control:?} to {name}, and agrees to {hash:?}"));
+        if let Some(request) = self.api.requests.get_mut(&name) {
+            let final_word = matches!(request.control, Control::Cancel | Control::CancelKeep);
+            request.control = if final_word { request.control } else { control };
+            request.approval = hash;
+        }
+        self.tally.count("words of a person to a run");
         self.request_changed(&name);
     }
 

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use stamps::{
-    failover::{FleetState, Input, Key, Request, Subject},
+    failover::{FleetState, GateAsk, Input, Key, Request, Subject},
     fixtures,
-    fleet::{Fleet, Routing},
+    fleet::{Fleet, Ramp, Routing},
     names::{Point, RunName, StampName, VantageName},
     routing::RouteSet,
     time::{Mono, Now},
@@ -88,7 +88,7 @@ pub enum Call {
     /// Reads the register.
     Load,
     /// Reads the Gate, and then writes the register.
-    Gate(Rc<FleetState>, Option<u64>),
+    Gate(Rc<FleetState>, Option<u64>, GateAsk),
     /// Writes the register if it has this version.
     Put(Rc<FleetState>, Option<u64>),
     /// Renews the Lease.
@@ -336,5 +336,12 @@ fn fleet(rng: &mut Rng) -> Fleet {
     fleet.policy.detection.stamp_hold = hold + seconds(rng.below(4));
     fleet.policy.workflow.step_budget = seconds(rng.between(5, 30));
     fleet.policy.workflow.run_deadline = seconds(rng.between(40, 120));
+    let ramps = &mut fleet.policy.ramps;
+    for ramp in [&mut ramps.planned, &mut ramps.failback, &mut ramps.unplanned] {
+        if rng.chance(400) {
+            let first = u32::try_from(rng.between(1, 90)).unwrap_or(1);
+            *ramp = Ramp { stages_pct: vec![first, 100], bake: seconds(rng.below(6)) };
+        }
+    }
     fleet
 }

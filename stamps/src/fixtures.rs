@@ -9,7 +9,8 @@ use std::{
 use crate::{
     fleet::{
         Automation, Capacity, Check, DataMode, Detection, Fleet, Geode, GeodeLifecycle, Load, NameServer,
-        Policy, Probe, ProbeTimeouts, Routing, SafetyLimits, Stamp, StampLifecycle, Workflow, Zone,
+        Policy, Probe, ProbeTimeouts, Ramp, Ramps, Routing, SafetyLimits, Stamp, StampLifecycle, Tier,
+        Workflow, Zone,
     },
     names::{Bucket, GeodeName},
 };
@@ -35,6 +36,7 @@ pub fn fleet(geodes: usize, stamps_each: usize) -> Fleet {
                     display_name: name.to_uppercase(),
                     failover_order: order,
                     lifecycle: GeodeLifecycle::Active,
+                    residency_zone: None,
                 };
                 (geode.name.clone(), geode)
             })
@@ -43,13 +45,17 @@ pub fn fleet(geodes: usize, stamps_each: usize) -> Fleet {
         zones: BTreeMap::new(),
         policy: policy(),
         load: BTreeMap::new(),
+        residency: BTreeMap::new(),
     };
     fleet.vantages.insert("out-a".into(), "outside".into());
     for (g, geode) in (1u8..).zip(&names) {
         for n in (1u8..).take(stamps_each) {
             let stamp = stamp(geode, g, n);
             for bucket in stamp.bucket_ids() {
-                fleet.load.insert((stamp.name.clone(), bucket), Load { tenants: 5, units: 10 });
+                fleet.load.insert(
+                    (stamp.name.clone(), bucket),
+                    Load { tenants: 5, units: 10, tier: Tier::Standard },
+                );
             }
             fleet.stamps.insert(stamp.name.clone(), stamp);
         }
@@ -73,6 +79,16 @@ fn policy() -> Policy {
             units_out_max_pct: 40,
             serving_stamps_min: 2,
             serving_units_min_pct: 50,
+            panic_window: Duration::from_mins(4),
+            units_doubted_max_pct: 50,
+            recent_change: Duration::from_hours(1),
+            contagion: Duration::from_mins(15),
+            // What counts runs over hours would stop a simulated hour after its first minutes.
+            runs_per_day_max: 1_000,
+            subject_cooldown: Duration::ZERO,
+            fleet_cooldown: Duration::ZERO,
+            warm_up: Duration::ZERO,
+            capacity_line_pct: 80,
         },
         workflow: Workflow {
             step_budget: Duration::from_secs(30),
@@ -80,6 +96,7 @@ fn policy() -> Policy {
             drain_grace: Duration::from_secs(5),
         },
         allowed_targets: BTreeSet::new(),
+        ramps: Ramps { planned: Ramp::at_once(), unplanned: Ramp::at_once(), failback: Ramp::at_once() },
     }
 }
 
@@ -101,6 +118,9 @@ fn stamp(geode: &str, g: u8, n: u8) -> Stamp {
         data: DataMode::ActiveActive,
         lifecycle: StampLifecycle::Active,
         buckets: 4,
+        ring: None,
+        version: None,
+        depends_on: BTreeSet::new(),
         objective_bp: None,
     }
 }

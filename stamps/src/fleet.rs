@@ -24,7 +24,7 @@ pub enum Automation {
     Approve,
     /// Runs within the safety rules.
     Automatic,
-    /// Starts nothing by itself. What is under way, and what a person asks for, goes on.
+    /// Starts nothing by itself, and what it has started holds where it is. What a person asks for goes on.
     Hold,
 }
 
@@ -36,6 +36,18 @@ pub enum DataMode {
     ActiveActive,
     /// One stamp writes; moving it needs a fence and a promotion.
     SingleWriter,
+}
+
+/// Who is shed last. The first one is the most important.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Tier {
+    /// Last.
+    Critical,
+    /// In between.
+    #[default]
+    Standard,
+    /// First.
+    BestEffort,
 }
 
 /// Where a stamp is in its life.
@@ -91,6 +103,8 @@ pub struct Fleet {
     pub policy: Policy,
     /// What lives in each home bucket.
     pub load: BTreeMap<(StampName, Bucket), Load>,
+    /// Residency zones that tenants in a home bucket ask for; nothing for a bucket whose tenants may be anywhere.
+    pub residency: BTreeMap<(StampName, Bucket), BTreeSet<String>>,
 }
 
 impl Fleet {
@@ -102,6 +116,12 @@ impl Fleet {
     /// Regions that have at least one expected vantage.
     pub fn vantage_regions(&self) -> BTreeSet<&RegionName> {
         self.vantages.values().collect()
+    }
+
+    /// The residency zone that a stamp stands in.
+    pub fn residency_of(&self, stamp: &StampName) -> Option<&str> {
+        let geode = self.geodes.get(&self.stamps.get(stamp)?.geode)?;
+        geode.residency_zone.as_deref()
     }
 
     /// The load of one bucket; an unknown bucket carries none.
@@ -121,6 +141,8 @@ pub struct Geode {
     pub failover_order: u32,
     /// Whether it may be a target.
     pub lifecycle: GeodeLifecycle,
+    /// Data of tenants with this residency may be here.
+    pub residency_zone: Option<String>,
 }
 
 /// A scale unit.
@@ -142,6 +164,12 @@ pub struct Stamp {
     pub lifecycle: StampLifecycle,
     /// Number of buckets it is divided into, 1 to 256.
     pub buckets: u16,
+    /// Deployment ring, if one is named.
+    pub ring: Option<String>,
+    /// Version that it runs, if one is named.
+    pub version: Option<String>,
+    /// What it shares with other stamps.
+    pub depends_on: BTreeSet<String>,
     /// Its availability objective in hundredths of a per cent (99.95 % is 9_995), if one is set.
     pub objective_bp: Option<u32>,
 }
@@ -174,6 +202,8 @@ pub struct Load {
     pub tenants: u32,
     /// The sum of their sizes in units.
     pub units: u32,
+    /// The highest tier among them.
+    pub tier: Tier,
 }
 
 /// One way of asking a stamp whether it serves.
@@ -273,6 +303,35 @@ pub struct Policy {
     pub workflow: Workflow,
     /// Geodes that may be targets; empty means every one.
     pub allowed_targets: BTreeSet<GeodeName>,
+    /// How runs are cut into stages.
+    pub ramps: Ramps,
+}
+
+/// How runs are cut into stages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ramps {
+    /// Away from a source that is well.
+    pub planned: Ramp,
+    /// Away from a source that is down.
+    pub unplanned: Ramp,
+    /// Home again.
+    pub failback: Ramp,
+}
+
+/// The stages of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ramp {
+    /// Share of the buckets that have moved after each stage, in per cent: rising, and 100 at the end.
+    pub stages_pct: Vec<u32>,
+    /// How long a stage stands before the next, from when every server that answers shows it.
+    pub bake: Duration,
+}
+
+impl Ramp {
+    /// Everything at once.
+    pub fn at_once() -> Self {
+        Self { stages_pct: vec![100], bake: Duration::ZERO }
+    }
 }
 
 /// From samples to doubt to evidence.
@@ -301,6 +360,24 @@ pub struct SafetyLimits {
     pub serving_stamps_min: u32,
     /// Share of all units that must keep serving, in per cent.
     pub serving_units_min_pct: u32,
+    /// Two geodes that come under doubt within this time of each other are a panic.
+    pub panic_window: Duration,
+    /// More doubted units than this are a panic, in per cent of all.
+    pub units_doubted_max_pct: u32,
+    /// So long after a change of version or probes a failure counts as that change's.
+    pub recent_change: Duration,
+    /// A target that turns bad so soon after a shift closes automation.
+    pub contagion: Duration,
+    /// Automatic runs in 24 hours.
+    pub runs_per_day_max: u32,
+    /// Between two automatic runs about the same subject.
+    pub subject_cooldown: Duration,
+    /// Between two automatic runs of the fleet.
+    pub fleet_cooldown: Duration,
+    /// No automatic run so soon after a first start, an upgrade or a change of policy.
+    pub warm_up: Duration,
+    /// What a target may carry in a planned run, in per cent of its declared units.
+    pub capacity_line_pct: u32,
 }
 
 /// Budgets. A budget runs from when the acting leader first saw the attempt.

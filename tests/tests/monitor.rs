@@ -91,7 +91,7 @@ async fn read_fleet(client: &Client, namespace: &str) -> anyhow::Result<Fleet> {
         stamps: stamps.iter().collect(),
         traffic_policies: Vec::new(),
         failover_policies: Vec::new(),
-        load: std::collections::BTreeMap::new(),
+        placed: crds::validate::Placed::default(),
     };
     Ok(snapshot(objects).map_err(|why| anyhow::anyhow!("{}: {}", why.name, why.reason))?.0)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use kube::ResourceExt;
 use stamps::{
-    fleet::{Automation, Detection, Geode, Policy, SafetyLimits, Workflow},
+    fleet::{Automation, Detection, Geode, Policy, Ramp, Ramps, SafetyLimits, Workflow},
     names::{FleetUid, GeodeName, RegionName, VantageName},
 };
 
@@ -60,11 +60,7 @@ pub fn fleet(object: &fleet_api::Fleet) -> Result<FleetHeader, Invalid> {
 fn automation(automation: Automation, vantages: &BTreeMap<VantageName, RegionName>) -> Result<(), Invalid> {
     let field = "spec.automation".to_owned();
     match automation {
-        Automation::Observe | Automation::Hold => Ok(()),
-        Automation::Approve => Err(Invalid::NotYet {
-            field,
-            remedy: "Approve comes with approvals; use Observe, Automatic or Hold",
-        }),
+        Automation::Observe | Automation::Approve | Automation::Hold => Ok(()),
         Automation::Automatic => {
             let regions: BTreeSet<_> = vantages.values().collect();
             if regions.len() >= AUTOMATIC_REGIONS_MIN {
@@ -93,6 +89,7 @@ pub fn geode(object: &geode_api::Geode) -> Result<Geode, Invalid> {
         name: name.into(),
         failover_order: parse::int("spec.failoverOrder", spec.failover_order, 0..=10_000)?,
         lifecycle: spec.lifecycle,
+        residency_zone: spec.residency_zone.as_ref().map(ToString::to_string),
     })
 }
 
@@ -123,33 +120,26 @@ fn strictest() -> Policy {
             units_out_max_pct: 0,
             serving_stamps_min: 1,
             serving_units_min_pct: 100,
+            panic_window: hour,
+            units_doubted_max_pct: 0,
+            recent_change: hour,
+            contagion: hour,
+            runs_per_day_max: 0,
+            subject_cooldown: hour,
+            fleet_cooldown: hour,
+            warm_up: hour,
+            capacity_line_pct: 80,
         },
         workflow: Workflow { step_budget: hour, run_deadline: hour, drain_grace: hour },
         allowed_targets: BTreeSet::new(),
+        ramps: Ramps { planned: Ramp::at_once(), unplanned: Ramp::at_once(), failback: Ramp::at_once() },
     }
 }
 
 fn policy(spec: &policy_api::FailoverPolicySpec) -> Result<Policy, Invalid> {
     Ok(Policy {
         detection: detection(&spec.detection)?,
-        safety: SafetyLimits {
-            geodes_out_max: parse::int("spec.safety.geodesOutMax", spec.safety.geodes_out_max, 0..=64)?,
-            units_out_max_pct: parse::int(
-                "spec.safety.unitsOutMaxPercent",
-                spec.safety.units_out_max_percent,
-                0..=100,
-            )?,
-            serving_stamps_min: parse::int(
-                "spec.safety.servingStampsMin",
-                spec.safety.serving_stamps_min,
-                1..=10_000,
-            )?,
-            serving_units_min_pct: parse::int(
-                "spec.safety.servingUnitsMinPercent",
-                spec.safety.serving_units_min_percent,
-                1..=100,
-            )?,
-        },
+        safety: safety(&spec.safety)?,
         workflow: workflow(&spec.workflow)?,
         allowed_targets: spec
             .allowed_targets
@@ -157,7 +147,56 @@ fn policy(spec: &policy_api::FailoverPolicySpec) -> Result<Policy, Invalid> {
             .enumerate()
             .map(|(n, geode)| parse::label(&format!("spec.allowedTargets[{n}]"), geode).map(GeodeName::from))
             .collect::<Result<_, _>>()?,
+        ramps: ramps(spec.ramps.as_ref())?,
     })
+}
+
+fn safety(spec: &policy_api::Safety) -> Result<SafetyLimits, Invalid> {
+    let percent =
+        |field: &str, found: i32, least: i64| parse::int(&format!("spec.safety.{field}"), found, least..=100);
+    let time = |field: &str, text| {
+        parse::duration(&format!("spec.safety.{field}"), text, Duration::ZERO..=parse::s(7 * 24 * 3_600))
+    };
+    Ok(SafetyLimits {
+        geodes_out_max: parse::int("spec.safety.geodesOutMax", spec.geodes_out_max, 0..=64)?,
+        units_out_max_pct: percent("unitsOutMaxPercent", spec.units_out_max_percent, 0)?,
+        serving_stamps_min: parse::int("spec.safety.servingStampsMin", spec.serving_stamps_min, 1..=10_000)?,
+        serving_units_min_pct: percent("servingUnitsMinPercent", spec.serving_units_min_percent, 1)?,
+        panic_window: time("panicWindow", &spec.panic_window)?,
+        units_doubted_max_pct: percent("unitsDoubtedMaxPercent", spec.units_doubted_max_percent, 1)?,
+        recent_change: time("recentChange", &spec.recent_change)?,
+        contagion: time("contagion", &spec.contagion)?,
+        runs_per_day_max: parse::int("spec.safety.runsPerDayMax", spec.runs_per_day_max, 0..=1_000)?,
+        subject_cooldown: time("subjectCooldown", &spec.subject_cooldown)?,
+        fleet_cooldown: time("fleetCooldown", &spec.fleet_cooldown)?,
+        warm_up: time("warmUp", &spec.warm_up)?,
+        capacity_line_pct: percent("capacityLinePercent", spec.capacity_line_percent, 1)?,
+    })
+}
+
+fn ramps(spec: Option<&policy_api::Ramps>) -> Result<Ramps, Invalid> {
+    let defaults = policy_api::Ramps::default();
+    let spec = spec.unwrap_or(&defaults);
+    Ok(Ramps {
+        planned: ramp("planned", &spec.planned)?,
+        unplanned: ramp("unplanned", &spec.unplanned)?,
+        failback: ramp("failback", &spec.failback)?,
+    })
+}
+
+fn ramp(which: &str, spec: &policy_api::Ramp) -> Result<Ramp, Invalid> {
+    let field = format!("spec.ramps.{which}.stages");
+    let stages = spec.stages.iter().map(|found| parse::int(&field, *found, 1..=100));
+    let stages_pct: Vec<u32> = stages.collect::<Result<_, _>>()?;
+    if !stages_pct.is_sorted_by(|a, b| a < b) || stages_pct.last() != Some(&100) {
+        return Err(Invalid::Conflict { field, remedy: "let the stages rise, and end with 100" });
+    }
+    let bake = parse::duration(
+        &format!("spec.ramps.{which}.bake"),
+        &spec.bake,
+        Duration::ZERO..=parse::s(24 * 3_600),
+    )?;
+    Ok(Ramp { stages_pct, bake })
 }
 
 fn detection(spec: &policy_api::Detection) -> Result<Detection, Invalid> {

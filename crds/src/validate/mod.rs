@@ -14,7 +14,7 @@ mod traffic;
 
 pub use fleet::{FleetHeader, failover_policy, fleet, geode, policy_defaults};
 pub use runs::{Home, HomeChoice, RunRequest, TenantRequest, Tier, failover, tenant};
-pub use snapshot::{LeftOut, Objects, load, snapshot};
+pub use snapshot::{LeftOut, Objects, Placed, placed, snapshot};
 pub use stamp::stamp;
 pub use traffic::traffic_policy;
 

@@ -12,7 +12,7 @@ use stamps::{
 use super::{Invalid, parse};
 use crate::{conditions::FINISHED, failover as run_api, tenant as tenant_api, time};
 
-pub use tenant_api::Tier;
+pub use stamps::fleet::Tier;
 
 /// A tenant as placement and traffic see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,9 @@ pub fn failover(
         dry_run: spec.dry_run,
         subject: subject(&spec.subject)?,
         targets: targets(spec.targets.as_ref())?,
-        control: control(spec.control)?,
+        control: control(spec.control),
+        approval: spec.approval.as_ref().map(|approval| approval.plan_hash.clone()),
+        overrides: spec.overrides.iter().map(|own| own.rule).collect(),
         reason: spec.reason.clone(),
         ended: ended(object),
         predates_register: register_created.is_some_and(|register| created < register),
@@ -147,14 +149,12 @@ fn subject(subject: &run_api::Subject) -> Result<Subject, Invalid> {
     }
 }
 
-fn control(control: run_api::Control) -> Result<Control, Invalid> {
+fn control(control: run_api::Control) -> Control {
     match control {
-        run_api::Control::Run => Ok(Control::Run),
-        run_api::Control::Cancel => Ok(Control::Cancel),
-        run_api::Control::Pause | run_api::Control::CancelKeep => Err(Invalid::NotYet {
-            field: "spec.control".into(),
-            remedy: "use Run, or Cancel, which keeps the traffic where it is",
-        }),
+        run_api::Control::Run => Control::Run,
+        run_api::Control::Pause => Control::Pause,
+        run_api::Control::Cancel => Control::Cancel,
+        run_api::Control::CancelKeep => Control::CancelKeep,
     }
 }
 

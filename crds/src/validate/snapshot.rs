@@ -3,7 +3,7 @@
 //! A bad object is left out with its reason and harms no other. An object that cannot be understood must not loosen
 //! what holds: where the policy in force cannot be read, automation only observes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kube::{Resource, ResourceExt};
 use stamps::{
@@ -28,8 +28,17 @@ pub struct Objects<'a> {
     pub traffic_policies: Vec<&'a api::TrafficPolicy>,
     /// Policies, in force or not.
     pub failover_policies: Vec<&'a api::FailoverPolicy>,
-    /// What lives where: see [`load`].
+    /// What lives where: see [`placed`].
+    pub placed: Placed,
+}
+
+/// What lives in each home bucket, with nothing kept per tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// How much.
     pub load: BTreeMap<(StampName, Bucket), Load>,
+    /// Residency zones that its tenants ask for.
+    pub residency: BTreeMap<(StampName, Bucket), BTreeSet<String>>,
 }
 
 /// An object, or a reference in one, that the snapshot does not hold.
@@ -49,17 +58,26 @@ impl LeftOut {
     }
 }
 
-/// The load of every bucket, in one pass over the tenants and with nothing kept per tenant.
-pub fn load<'a>(tenants: impl IntoIterator<Item = &'a api::Tenant>) -> BTreeMap<(StampName, Bucket), Load> {
+/// What lives in every bucket, in one pass over the tenants.
+pub fn placed<'a>(tenants: impl IntoIterator<Item = &'a api::Tenant>) -> Placed {
     let mut by_bucket: HashMap<(&str, u16), Load> = HashMap::new();
+    let mut residency: BTreeMap<(StampName, Bucket), BTreeSet<String>> = BTreeMap::new();
     for tenant in tenants {
         let Some(placement) = &tenant.spec.placement else { continue };
         let Ok(bucket) = u16::try_from(placement.bucket) else { continue };
-        let load = by_bucket.entry((placement.stamp.as_str(), bucket)).or_default();
+        if let Some(zone) = &tenant.spec.residency {
+            let asked = residency.entry((placement.stamp.as_str().into(), Bucket(bucket))).or_default();
+            asked.insert(zone.to_string());
+        }
+        let load = by_bucket
+            .entry((placement.stamp.as_str(), bucket))
+            .or_insert(Load { tier: tenant.spec.tier, ..Load::default() });
+        load.tier = load.tier.min(tenant.spec.tier);
         load.tenants = load.tenants.saturating_add(1);
         load.units = load.units.saturating_add(u32::try_from(tenant.spec.size_units).unwrap_or(0));
     }
-    by_bucket.into_iter().map(|((stamp, bucket), load)| ((stamp.into(), Bucket(bucket)), load)).collect()
+    let load = by_bucket.into_iter().map(|((stamp, bucket), load)| ((stamp.into(), Bucket(bucket)), load));
+    Placed { load: load.collect(), residency }
 }
 
 /// The snapshot, and what is not in it. Without a valid fleet object there is none: the caller keeps the last.
@@ -97,7 +115,8 @@ pub fn snapshot(objects: Objects<'_>) -> Result<(Fleet, Vec<LeftOut>), LeftOut> 
         stamps,
         zones,
         policy,
-        load: objects.load,
+        load: objects.placed.load,
+        residency: objects.placed.residency,
     };
     Ok((fleet, left_out))
 }

@@ -28,6 +28,9 @@ pub fn stamp(object: &api::Stamp) -> Result<Stamp, Invalid> {
         data: spec.data.mode,
         lifecycle: spec.lifecycle,
         buckets: parse::int("spec.buckets", spec.buckets, 1..=256)?,
+        ring: spec.ring.as_ref().map(ToString::to_string),
+        version: spec.version.clone(),
+        depends_on: spec.depends_on.iter().map(ToString::to_string).collect(),
         objective_bp: objective(spec.slo.as_ref())?,
     })
 }

@@ -112,8 +112,13 @@ fn every_kind_of_refusal_says_its_sentence() {
         ),
         ("Conflict", "FailoverPolicy", json!({ "spec": { "detection": { "failTicks": 9 } } })),
         ("Conflict", "TrafficPolicy", json!({ "spec": { "hosts": ["www.app.example.com"] } })),
-        ("NotYet", "Fleet", json!({ "spec": { "automation": "Approve" } })),
-        ("NotYet", "Failover", json!({ "spec": { "control": "Pause" } })),
+        (
+            "Conflict",
+            "FailoverPolicy",
+            json!({ "spec": { "ramps": { "planned": { "stages": [50, 25, 100] } } } }),
+        ),
+        ("Conflict", "FailoverPolicy", json!({ "spec": { "ramps": { "failback": { "stages": [50] } } } })),
+        ("Bounds", "FailoverPolicy", json!({ "spec": { "safety": { "warmUp": "999h" } } })),
         ("NotYet", "Stamp", json!({ "spec": { "critical": "Any" } })),
         ("NotYet", "TrafficPolicy", json!({ "spec": { "roads": [{ "directory": {} }] } })),
         ("Unsaved", "Fleet", json!({ "metadata": { "uid": null } })),
@@ -182,7 +187,7 @@ impl World {
             stamps: self.stamps.iter().collect(),
             traffic_policies: self.zones.iter().collect(),
             failover_policies: self.policies.iter().collect(),
-            load: load(&[]),
+            placed: placed(&[]),
         };
         let (fleet, left_out) = snapshot(objects).unwrap();
         (
@@ -283,7 +288,7 @@ fn without_a_valid_fleet_there_is_no_snapshot() {
         stamps: vec![],
         traffic_policies: vec![],
         failover_policies: vec![],
-        load: load(&[]),
+        placed: placed(&[]),
     };
     let out = snapshot(objects).unwrap_err();
     assert_eq!((out.kind.as_str(), out.name.as_str()), ("Fleet", "fleet"));
@@ -299,10 +304,10 @@ fn tenants_become_load_by_home_and_bucket() {
     };
     let homeless: api::Tenant = typed(&sample("Tenant"));
     let tenants = [tenant("weu-1", 3, 5), tenant("weu-1", 3, 7), tenant("weu-1", 4, 1), homeless];
-    let load = load(&tenants);
+    let load = placed(&tenants).load;
     assert_eq!(load.len(), 2);
-    assert_eq!(load[&("weu-1".into(), Bucket(3))], Load { tenants: 2, units: 12 });
-    assert_eq!(load[&("weu-1".into(), Bucket(4))], Load { tenants: 1, units: 1 });
+    assert_eq!(load[&("weu-1".into(), Bucket(3))], Load { tenants: 2, units: 12, ..Load::default() });
+    assert_eq!(load[&("weu-1".into(), Bucket(4))], Load { tenants: 1, units: 1, ..Load::default() });
 }
 
 #[test]
@@ -324,6 +329,8 @@ fn a_run_arrives_whole() {
             subject: Subject::Stamp("weu-1".into()),
             targets: Targets { geodes: ["neu".into()].into(), stamps: [].into() },
             control: Control::Cancel,
+            approval: None,
+            overrides: std::collections::BTreeSet::new(),
             reason: Some("ticket 4711".into()),
             ended: false,
             predates_register: false,

@@ -376,6 +376,7 @@ fn home_load(fleet: &Fleet, stamp: &StampName) -> Load {
     fleet.load.iter().filter(|((home, _), _)| home == stamp).fold(Load::default(), |sum, (_, load)| Load {
         tenants: sum.tenants + load.tenants,
         units: sum.units + load.units,
+        ..sum
     })
 }
 

@@ -14,8 +14,7 @@ use kube::{
 };
 use shell::api::{CallError, within};
 use stamps::{
-    failover::{FORMAT_VERSION, FleetState, Input},
-    fleet::Automation,
+    failover::{FORMAT_VERSION, FleetState, GateAsk, Input},
     names::Point,
 };
 use tokio::sync::Mutex;
@@ -89,10 +88,12 @@ impl Register {
         }
     }
 
-    /// Writes it, if it still holds the commit that `state` replaces. With `gate`, only while the Gate, read live, says
-    /// Automatic.
-    pub async fn commit(&self, state: &FleetState, replaces: Option<Point>, gate: bool) -> Input {
-        if gate && let Some(shut) = self.gate().await {
+    /// Writes it, if it still holds the commit that `state` replaces, and only while the Gate, read live, says what
+    /// `gate` asks for.
+    pub async fn commit(&self, state: &FleetState, replaces: Option<Point>, gate: GateAsk) -> Input {
+        if gate != GateAsk::Nothing
+            && let Some(shut) = self.gate(gate).await
+        {
             return shut;
         }
         let mut base = self.base.lock().await;
@@ -122,9 +123,9 @@ impl Register {
         }
     }
 
-    async fn gate(&self) -> Option<Input> {
+    async fn gate(&self, asks: GateAsk) -> Option<Input> {
         match within(CALL_TIMEOUT, self.fleets.get(FLEET)).await {
-            Ok(fleet) if fleet.spec.automation == Automation::Automatic => None,
+            Ok(fleet) if asks.is_met_by(fleet.spec.automation) => None,
             Ok(fleet) => Some(Input::GateShut(Some(fleet.spec.automation))),
             Err(error) => {
                 tracing::warn!(%error, "the Gate could not be read, so it is closed");

@@ -20,8 +20,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use stamps::{
     failover::Input,
-    fleet::{Load, Stamp},
-    names::{Bucket, StampName, TenantName, VantageName, ZoneName},
+    fleet::Stamp,
+    names::{StampName, TenantName, VantageName, ZoneName},
     verdict::{Report, list_hash, unpack},
 };
 use tokio::{
@@ -275,7 +275,7 @@ impl Collector {
             stamps: self.stamps.all(),
             traffic_policies: self.traffic.all(),
             failover_policies: self.policies.all(),
-            load: self.load(),
+            placed: validate::placed(self.tenants.all()),
         };
         let (fleet, left_out) = match validate::snapshot(objects) {
             Ok(snapshot) => snapshot,
@@ -316,10 +316,6 @@ impl Collector {
             .chain(of(&self.stamps, "Stamp"))
             .chain(of(&self.traffic, "TrafficPolicy"))
             .collect()
-    }
-
-    fn load(&self) -> BTreeMap<(StampName, Bucket), Load> {
-        validate::load(self.tenants.all())
     }
 
     fn seen(&self, left_out: Vec<LeftOut>) -> Seen {

@@ -13,11 +13,37 @@ use crate::{dns::Dns, tally::Tally};
 
 /// From each phase that this version uses to those that may follow in one step, written down independently of the
 /// production table.
-const STEPS: [(Phase, &[Phase]); 4] = [
-    (Phase::Pending, &[Phase::Running, Phase::Succeeded, Phase::Refused, Phase::Cancelled, Phase::Expired]),
-    (Phase::Running, &[Phase::Held, Phase::Blocked, Phase::Succeeded, Phase::Failed, Phase::Cancelled]),
-    (Phase::Held, &[Phase::Running, Phase::Blocked, Phase::Cancelled]),
-    (Phase::Blocked, &[Phase::Running, Phase::Held, Phase::Cancelled]),
+const STEPS: [(Phase, &[Phase]); 7] = [
+    (
+        Phase::Pending,
+        &[
+            Phase::AwaitingApproval,
+            Phase::Running,
+            Phase::Succeeded,
+            Phase::Refused,
+            Phase::Cancelled,
+            Phase::Expired,
+            Phase::Replaced,
+        ],
+    ),
+    (Phase::AwaitingApproval, &[Phase::Running, Phase::Refused, Phase::Cancelled, Phase::Replaced]),
+    (
+        Phase::Running,
+        &[
+            Phase::Paused,
+            Phase::Held,
+            Phase::Blocked,
+            Phase::Compensating,
+            Phase::Succeeded,
+            Phase::Failed,
+            Phase::Cancelled,
+            Phase::Replaced,
+        ],
+    ),
+    (Phase::Paused, &[Phase::Running, Phase::Held, Phase::Compensating, Phase::Cancelled, Phase::Replaced]),
+    (Phase::Held, &[Phase::Running, Phase::Blocked, Phase::Compensating, Phase::Cancelled, Phase::Replaced]),
+    (Phase::Blocked, &[Phase::Running, Phase::Held, Phase::Compensating, Phase::Cancelled, Phase::Replaced]),
+    (Phase::Compensating, &[Phase::Compensated, Phase::Blocked]),
 ];
 
 /// Whether one commit may take a run from one phase to another, over several steps if need be.
@@ -170,8 +196,14 @@ impl Checks {
         self.require(!ENDS.contains(&old.phase) || old.steps == new.steps, "S11 ends stay ends", || {
             format!("steps of {name} changed after its end")
         });
-        self.require(old.plan.is_none() || old.plan == new.plan, "S10 one key, one change", || {
+        // Before a person has agreed nothing is promised.
+        let free = old.plan.is_none() || old.phase == Phase::AwaitingApproval;
+        self.require(free || old.plan == new.plan, "S10 one key, one change", || {
             format!("the plan of {name} changed")
+        });
+        let stages = new.stage.saturating_sub(old.stage);
+        self.require(new.stage >= old.stage && stages <= 1, "S11 listed transitions", || {
+            format!("{name} went from stage {} to {}", old.stage, new.stage)
         });
         for (old, new) in old.steps.iter().zip(&new.steps) {
             self.require(rank(new.state) >= rank(old.state), "S11 listed transitions", || {
@@ -180,8 +212,13 @@ impl Checks {
             self.require(new.attempt >= old.attempt, "S11 attempts never fall", || {
                 format!("{:?} of {name} went from attempt {} to {}", new.kind, old.attempt, new.attempt)
             });
-            let fixed =
-                old.kind != StepKind::ShiftTraffic || old.intent.is_none() || old.intent == new.intent;
+            // Each stage has an intent of its own, and so has the undo.
+            let undone = old.state != StepState::Compensating && new.state == StepState::Compensating;
+            let fixed = old.kind != StepKind::ShiftTraffic
+                || old.intent.is_none()
+                || old.intent == new.intent
+                || (stages == 1 && !undone)
+                || (stages == 0 && undone);
             self.require(fixed, "S10 one key, one change", || format!("{name} shifts traffic a second time"));
         }
     }
@@ -195,6 +232,10 @@ fn count_phase(phase: Phase, tally: &mut Tally) {
         Phase::Blocked => tally.count("runs blocked"),
         Phase::Cancelled => tally.count("runs cancelled"),
         Phase::Expired => tally.count("runs expired"),
+        Phase::Paused => tally.count("runs paused"),
+        Phase::AwaitingApproval => tally.count("runs waiting for a person"),
+        Phase::Compensated => tally.count("runs undone"),
+        Phase::Replaced => tally.count("runs replaced"),
         _ => {}
     }
 }

@@ -9,22 +9,30 @@ use sha2::{Digest, Sha256};
 
 use super::{
     command::{Key, Settled},
+    contagion, control,
     event::{Event, Illegal},
     phase::{Phase, StepKind},
     plan::{NoPlan, hex, plan},
     progress,
-    request::{Control, Request},
-    state::{FleetState, Mode, Origin, Plan, Run, StampRecord, Step, Subject, Targets},
+    request::Request,
+    run::{Plan, Run},
+    state::{FleetState, Mode, Origin, StampRecord, Subject, digest},
     supervise::{self, Ages},
 };
 use crate::{
     fleet::{Automation, Fleet, StampLifecycle},
     names::{Point, RunName, ZoneName},
+    routing::Move,
     routing::{Observation, Outcome, route_set},
-    safety::{Allowed, Facts, Proposal, Refusal, judge},
+    safety::{Allowed, Facts, Proposal, Refusal, Rule, judge},
     time::Now,
     verdict::{Assessment, Finding, Verdict},
 };
+
+/// The program that decides, by its version.
+const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+/// How much fleet time a crash may cost while a rule counts it.
+const CLOCK_KEPT_EVERY: Duration = Duration::from_mins(5);
 
 /// Everything besides the register that a decision may depend on.
 #[derive(Debug)]
@@ -52,6 +60,10 @@ pub struct World<'a> {
     pub warm: bool,
     /// The desired content of zones may have changed.
     pub zones_dirty: bool,
+    /// Fleet time now, in milliseconds.
+    pub clock_ms: u64,
+    /// For how long this replica leads, and knows what it was told.
+    pub led_for: Duration,
 }
 
 /// A look at one zone.
@@ -79,15 +91,43 @@ impl<'a> Draft<'a> {
     /// Records an event, if the table allows it.
     pub(super) fn push(&mut self, event: Event) -> Result<(), Illegal> {
         if self.events.is_empty() {
-            self.state.begin_commit();
+            self.state.begin_commit(self.world.clock_ms);
         }
         self.state.add(&event, self.now.wall)?;
         self.events.push(event);
         Ok(())
     }
 
-    fn facts(&self) -> Facts<'_> {
-        Facts { fleet: self.world.fleet, state: &self.state, assessment: self.world.assessment }
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
+            fleet: self.world.fleet,
+            state: &self.state,
+            assessment: self.world.assessment,
+            clock_ms: self.world.clock_ms,
+            led_for: self.world.led_for,
+        }
+    }
+
+    /// Asks the rules whether a run may bring these buckets back.
+    pub(super) fn ask_undo(
+        &self,
+        name: &RunName,
+        run: &Run,
+        moves: &[Move],
+    ) -> Result<Allowed, Vec<Refusal>> {
+        let overrides = BTreeSet::from([Rule::Capacity]);
+        let proposal = Proposal {
+            run: name,
+            origin: Origin::Person,
+            mode: Mode::Failback,
+            subject: &run.subject,
+            moves,
+            planned: true,
+            approved: false,
+            // Buckets return to who carried them a moment ago.
+            overrides: &overrides,
+        };
+        judge(&proposal, &self.facts())
     }
 
     /// When something that may take `budget` should be complete, for people.
@@ -101,15 +141,40 @@ pub fn decide(state: &FleetState, world: &World<'_>, now: Now) -> Result<Vec<Eve
     let mut draft = Draft::new(state, world, now);
     take_in_outcomes(&mut draft)?;
     if world.ready {
+        settle(&mut draft)?;
         remember_stamps(&mut draft)?;
         keep_doubts(&mut draft)?;
         take_requests(&mut draft)?;
+        contagion::watch(&mut draft)?;
+        control::hold_automatic(&mut draft)?;
         progress::advance(&mut draft)?;
         start_automatic(&mut draft)?;
         supervise::supervise(&mut draft)?;
         want_zones(&mut draft)?;
+        keep_clock(&mut draft)?;
     }
     Ok(draft.events)
+}
+
+/// Notes which program decides by which policy.
+fn settle(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    let policy = digest(&format!("{:?}", draft.world.fleet.policy));
+    let settling = &draft.state.settling;
+    if settling.program == PROGRAM && settling.policy == policy {
+        return Ok(());
+    }
+    draft.push(Event::Settling { program: PROGRAM.to_owned(), policy })
+}
+
+/// While a rule counts fleet time, a crash may cost a part of it, and not all.
+fn keep_clock(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+    let unkept = FleetState::ago(draft.world.clock_ms, draft.state.clock_ms);
+    let counted = draft
+        .state
+        .past
+        .back()
+        .is_some_and(|past| FleetState::ago(draft.world.clock_ms, past.at_ms) < Duration::from_hours(24));
+    if counted && unkept >= CLOCK_KEPT_EVERY { draft.push(Event::ClockKept) } else { Ok(()) }
 }
 
 fn take_in_outcomes(draft: &mut Draft<'_>) -> Result<(), Illegal> {
@@ -134,10 +199,12 @@ fn take_in_outcomes(draft: &mut Draft<'_>) -> Result<(), Illegal> {
 }
 
 fn remember_stamps(draft: &mut Draft<'_>) -> Result<(), Illegal> {
-    for (name, stamp) in &draft.world.fleet.stamps {
+    // A stamp without probes is one whose object is gone: what is remembered of it stays.
+    let present = draft.world.fleet.stamps.iter().filter(|(_, stamp)| !stamp.probes.is_empty());
+    for (name, stamp) in present {
         let mut record = StampRecord::of(stamp);
         if let Some(known) = draft.state.stamps.get(name) {
-            record.buckets = known.buckets;
+            record = record.following(known, draft.world.clock_ms);
             if *known == record {
                 continue;
             }
@@ -210,27 +277,12 @@ fn take_requests(draft: &mut Draft<'_>) -> Result<(), Illegal> {
             _ => {}
         }
         // Before anything else is done about the run: a request may be taken back before it was ever seen.
-        let live = draft.state.runs.get(name).is_some_and(|run| !run.phase.is_end());
-        if live && request.control == Control::Cancel {
-            cancel(draft, name, "cancelled by spec.control")?;
-        }
+        control::obey(draft, name, request)?;
     }
     for name in draft.world.withdrawn {
-        if draft.state.runs.get(name).is_some_and(|run| !run.phase.is_end()) {
-            cancel(draft, name, "cancelled, because its object was deleted")?;
-        }
+        control::withdraw(draft, name)?;
     }
     Ok(())
-}
-
-fn cancel(draft: &mut Draft<'_>, name: &RunName, why: &str) -> Result<(), Illegal> {
-    let shifted = draft.state.runs.get(name).is_some_and(Run::has_shifted);
-    let tail = if shifted { "; routes stay where they are" } else { " before anything moved" };
-    draft.push(Event::PhaseChanged {
-        run: name.clone(),
-        to: Phase::Cancelled,
-        reason: format!("{why}{tail}"),
-    })
 }
 
 /// Starts what evidence and rules allow, says what they forbid.
@@ -268,8 +320,15 @@ fn start_for(draft: &mut Draft<'_>, subject: Subject) -> Result<(), Illegal> {
         return match verdict {
             Ok(allowed) => {
                 draft.push(Event::RunAccepted { run: name.clone(), record: Box::new(run) })?;
-                begin(draft, &name, plan, allowed)
+                begin(draft, &name, &plan, allowed)
             }
+            Err(refusals) => hold_doubt(draft, subject, refusals.iter().map(ToString::to_string).collect()),
+        };
+    }
+    if draft.world.fleet.automation == Automation::Approve {
+        let approved = Run { approved: Some(plan.hash.clone()), ..run.clone() };
+        return match ask(draft, &name, &approved, &plan, draft.world.fleet) {
+            Ok(_) => prepare(draft, &name, run, plan),
             Err(refusals) => hold_doubt(draft, subject, refusals.iter().map(ToString::to_string).collect()),
         };
     }
@@ -287,6 +346,18 @@ fn start_for(draft: &mut Draft<'_>, subject: Subject) -> Result<(), Illegal> {
         ),
     };
     draft.push(Event::WouldHave { subject, sentence })
+}
+
+/// A run that is ready and waits for a person.
+fn prepare(draft: &mut Draft<'_>, name: &RunName, run: Run, plan: Plan) -> Result<(), Illegal> {
+    let reason = format!(
+        "{}; to agree: kubectl patch failover {name} --type=merge -p '{{\"spec\":{{\"approval\":{{\"planHash\":\"{}\"}}}}}}'",
+        plan.sentence(),
+        plan.hash
+    );
+    draft.push(Event::RunAccepted { run: name.clone(), record: Box::new(run) })?;
+    draft.push(Event::Planned { run: name.clone(), plan })?;
+    draft.push(Event::PhaseChanged { run: name.clone(), to: Phase::AwaitingApproval, reason })
 }
 
 fn hold_doubt(draft: &mut Draft<'_>, subject: Subject, because: Vec<String>) -> Result<(), Illegal> {
@@ -312,21 +383,44 @@ pub(super) fn ask(
     plan: &Plan,
     fleet: &Fleet,
 ) -> Result<Allowed, Vec<Refusal>> {
-    let proposal =
-        Proposal { run: name, origin: run.origin, mode: run.mode, subject: &run.subject, moves: &plan.moves };
-    judge(&proposal, &Facts { fleet, ..draft.facts() })
+    judge(&proposal(name, run, plan, &plan.moves), &Facts { fleet, ..draft.facts() })
+}
+
+/// What a run proposes: all of its plan, or a stage.
+pub(super) fn proposal<'a>(name: &'a RunName, run: &'a Run, plan: &Plan, moves: &'a [Move]) -> Proposal<'a> {
+    Proposal {
+        run: name,
+        origin: run.origin,
+        mode: run.mode,
+        subject: &run.subject,
+        moves,
+        planned: plan.planned,
+        approved: run.approved.is_some(),
+        overrides: &run.overrides,
+    }
 }
 
 /// From accepted to shifting, in one commit: the plan, the rules' consent and the intent stand together.
 pub(super) fn begin(
     draft: &mut Draft<'_>,
     name: &RunName,
-    plan: Plan,
+    plan: &Plan,
+    allowed: Allowed,
+) -> Result<(), Illegal> {
+    draft.push(Event::Planned { run: name.clone(), plan: plan.clone() })?;
+    start(draft, name, plan, allowed)
+}
+
+/// The first stage of a run whose plan stands. The rules were asked about all of it.
+pub(super) fn start(
+    draft: &mut Draft<'_>,
+    name: &RunName,
+    plan: &Plan,
     allowed: Allowed,
 ) -> Result<(), Illegal> {
     let run = || name.clone();
     let result = plan.sentence();
-    draft.push(Event::Planned { run: run(), plan })?;
+    let allowed = allowed.first(plan.until(1));
     draft.push(Event::PhaseChanged { run: run(), to: Phase::Running, reason: result.clone() })?;
     draft.push(Event::StepDone { run: run(), kind: StepKind::Precheck, result })?;
     let complete_by = draft.by(draft.world.fleet.policy.workflow.step_budget);
@@ -335,9 +429,11 @@ pub(super) fn begin(
 
 /// Records what zones should hold, whenever that differs from what was wanted last.
 fn want_zones(draft: &mut Draft<'_>) -> Result<(), Illegal> {
-    let shifted =
-        draft.events.iter().any(|e| matches!(e, Event::ShiftBegun { .. } | Event::StampSeen { .. }));
-    if !draft.world.zones_dirty && !shifted {
+    let moved = |event: &Event| {
+        use Event::{ShiftBegun, StageBegun, StampSeen, UndoBegun};
+        matches!(event, ShiftBegun { .. } | StageBegun { .. } | UndoBegun { .. } | StampSeen { .. })
+    };
+    if !draft.world.zones_dirty && !draft.events.iter().any(moved) {
         return Ok(());
     }
     for zone in draft.world.fleet.zones.values() {
@@ -367,35 +463,18 @@ impl Run {
             origin: request.origin,
             mode: request.mode,
             dry_run: request.dry_run,
-            subject: request.subject.clone(),
             targets: request.targets.clone(),
             reason: match &request.reason {
                 Some(reason) => format!("{:?} of {} asked for: {reason}", request.mode, request.subject),
                 None => format!("{:?} of {} asked for", request.mode, request.subject),
             },
-            ..Self::blank(&request.subject)
+            overrides: request.overrides.clone(),
+            ..Self::new(request.subject.clone())
         }
     }
 
     fn automatic(draft: &Draft<'_>, subject: &Subject) -> Self {
         let reason = finding(draft.world.assessment, subject).map(|finding| finding.sentence.clone());
-        Self { reason: reason.unwrap_or_default(), origin: Origin::Engine, ..Self::blank(subject) }
-    }
-
-    fn blank(subject: &Subject) -> Self {
-        Self {
-            uid: None,
-            origin: Origin::Person,
-            mode: Mode::Failover,
-            dry_run: false,
-            subject: subject.clone(),
-            targets: Targets::default(),
-            phase: Phase::Pending,
-            reason: String::new(),
-            plan: None,
-            steps: StepKind::ORDER.map(Step::new).into(),
-            times: super::state::Times::default(),
-            timeline: std::collections::VecDeque::new(),
-        }
+        Self { reason: reason.unwrap_or_default(), origin: Origin::Engine, ..Self::new(subject.clone()) }
     }
 }

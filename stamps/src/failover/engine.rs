@@ -21,7 +21,7 @@ use crate::{
     names::{FleetUid, Point, ReplicaName, RunName, VantageName, ZoneName},
     resilience::backoff_ceiling,
     routing::{FenceSeen, Observation, Outcome},
-    time::{Mono, Now},
+    time::{Mono, Now, millis},
     verdict::{Assessment, Finding, Report, Table, Verdict, assess},
 };
 
@@ -109,8 +109,8 @@ pub enum Output {
         state: Box<FleetState>,
         /// The state that it replaces; the write must fail if the register holds another. None: there is none yet.
         base: Option<Point>,
-        /// Read the Gate live first; unless it says Automatic, do not write.
-        gate: bool,
+        /// What the Gate, read live first, must say; if it does not, do not write.
+        gate: GateAsk,
     },
     /// Renew the Lease.
     Beat,
@@ -126,6 +126,29 @@ pub enum Output {
     StepDown(String),
     /// Call again by then at the latest.
     WakeAt(Mono),
+}
+
+/// What `Fleet.spec.automation`, read live, must say for a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GateAsk {
+    /// Anything: nothing automatic begins.
+    #[default]
+    Nothing,
+    /// Approve or Automatic: a person has agreed.
+    Approve,
+    /// Automatic.
+    Automatic,
+}
+
+impl GateAsk {
+    /// Whether this is enough.
+    pub fn is_met_by(self, automation: Automation) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Approve => matches!(automation, Automation::Approve | Automation::Automatic),
+            Self::Automatic => automation == Automation::Automatic,
+        }
+    }
 }
 
 /// Everything that views are made of.
@@ -178,6 +201,8 @@ pub struct Engine {
     ages: Ages,
     /// Until then the Gate counts as one that cannot be read.
     gate_unread: Option<Mono>,
+    /// Fleet time at a moment of this replica's clock, while it leads.
+    clock: (u64, Mono),
     zones_dirty: bool,
     changed: bool,
 }
@@ -206,6 +231,7 @@ impl Engine {
             retry: BTreeMap::new(),
             ages: Ages::default(),
             gate_unread: None,
+            clock: (0, Mono::default()),
             zones_dirty: true,
             changed: true,
         }
@@ -392,16 +418,19 @@ impl Engine {
             warm: self.warm(lead, now),
             gate_unread: self.gate_unread.is_some_and(|until| now.mono < until),
             zones_dirty: self.zones_dirty,
+            clock_ms: self.clock_ms(now),
+            led_for: now.mono.since(lead.began),
         };
         let ready = world.ready;
         let next = decide(committed.state(), &world, now)
-            .and_then(|events| Ok((committed.state().after(&events, now.wall)?, events)));
+            .and_then(|events| Ok((committed.state().after(&events, now.wall, world.clock_ms)?, events)));
         match next {
             Err(illegal) => self.step_down(format!("a decision was not legal: {illegal}"), now, out),
             // Only now the register holds all that follows from the fleet: a commit may still be refused.
             Ok((_, events)) if events.is_empty() => self.zones_dirty &= !ready,
             Ok((state, events)) => {
-                let gate = events.iter().any(|event| is_automatic_shift(event, &state));
+                let asks = events.iter().map(|event| gate_ask(event, &state));
+                let gate = asks.max().unwrap_or_default();
                 let base = Some(committed.state().point);
                 self.start_commit(state.clone(), now);
                 out.push(Output::Commit { state: Box::new(state), base, gate });
@@ -416,8 +445,15 @@ impl Engine {
             || now.mono.since(lead.began) >= FRESH_FOR
     }
 
+    /// Fleet time now, in milliseconds. It passes only while somebody leads.
+    fn clock_ms(&self, now: Now) -> u64 {
+        self.clock.0 + millis(now.mono.since(self.clock.1))
+    }
+
     /// The register has given this back: everything else follows it.
     pub(super) fn accept(&mut self, state: FleetState, now: Now) {
+        let running = if self.leading().is_some() { self.clock_ms(now) } else { 0 };
+        self.clock = (state.clock_ms.max(running), now.mono);
         self.ages.follow(&state, now);
         self.withdrawn.retain(|name| state.runs.get(name).is_some_and(|run| !run.phase.is_end()));
         let committed = Committed::new(state);
@@ -539,11 +575,19 @@ impl Engine {
     }
 }
 
-/// Whether an event is the intent of an automatic run, which the Gate must still allow when it is written.
-fn is_automatic_shift(event: &Event, state: &FleetState) -> bool {
-    match event {
-        _ if planted(Mutant::SkipGate) => false,
-        Event::ShiftBegun { run, .. } => state.runs.get(run).is_some_and(|run| run.origin == Origin::Engine),
-        _ => false,
+/// What the Gate must still say when an event is written: the intent of an automatic run needs its consent.
+fn gate_ask(event: &Event, state: &FleetState) -> GateAsk {
+    let (Event::ShiftBegun { run, .. } | Event::StageBegun { run, .. }) = event else {
+        return GateAsk::Nothing;
+    };
+    match state.runs.get(run) {
+        Some(run) if run.origin == Origin::Engine && !planted(Mutant::SkipGate) => {
+            if run.approved.is_some() {
+                GateAsk::Approve
+            } else {
+                GateAsk::Automatic
+            }
+        }
+        _ => GateAsk::Nothing,
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     command::Committed,
-    engine::{COMMIT_EVERY, Engine, Output},
+    engine::{COMMIT_EVERY, Engine, GateAsk, Output},
     event::Event,
     state::FleetState,
 };
@@ -225,12 +225,12 @@ impl Engine {
                         replica: self.me.clone(),
                         epoch: (state.point.epoch + 1).max(now.wall.timestamp()),
                     };
-                    match state.after(&[event], now.wall) {
+                    match state.after(&[event], now.wall, state.clock_ms) {
                         Ok(next) => {
                             (*since, *sent) = (now.mono, Some(Box::new(next.clone())));
                             let base = Some(state.point);
                             self.accept(state, now);
-                            out.push(Output::Commit { state: Box::new(next), base, gate: false });
+                            out.push(Output::Commit { state: Box::new(next), base, gate: GateAsk::Nothing });
                         }
                         Err(illegal) => self.step_down(illegal.to_string(), now, out),
                     }
@@ -266,7 +266,7 @@ impl Engine {
             (Role::Candidate { since, sent }, Some(uid)) if !known && self.committed.is_none() => {
                 let born = FleetState::born(uid.clone(), self.me.clone(), now.wall.timestamp().max(1));
                 (*since, *sent) = (now.mono, Some(Box::new(born.clone())));
-                out.push(Output::Commit { state: Box::new(born), base: None, gate: false });
+                out.push(Output::Commit { state: Box::new(born), base: None, gate: GateAsk::Nothing });
             }
             (Role::Follower, _) => {}
             _ => {

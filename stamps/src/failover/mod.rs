@@ -4,7 +4,10 @@
 //! [`Event`]s; [`FleetState::after`] applies them by the table in `phase`; the register stores the result; what
 //! it gives back is [`Committed`], and only from that are [`Command`]s derived. Their outcomes come in as inputs again.
 
+mod apply;
 mod command;
+mod contagion;
+mod control;
 mod decide;
 mod engine;
 mod event;
@@ -13,6 +16,7 @@ mod phase;
 mod plan;
 mod progress;
 mod request;
+mod run;
 mod state;
 mod supervise;
 #[cfg(test)]
@@ -20,15 +24,16 @@ mod tests;
 
 pub use command::{Command, Committed, Key, Settled, commands};
 pub use decide::{World, ZoneSeen, decide};
-pub use engine::{COMMIT_EVERY, Engine, Input, Output, Picture, REPORT_PERIOD};
+pub use engine::{COMMIT_EVERY, Engine, GateAsk, Input, Output, Picture, REPORT_PERIOD};
 pub use event::{Event, Illegal};
 pub use leadership::{LeaseSeen, PATIENCE, RENEW_EVERY, SELF_STOP};
 pub use phase::{Phase, StepKind, StepState};
 pub use plan::{NoPlan, plan};
 pub use request::{Control, Request};
+pub use run::{HeldBy, Plan, Run, Said, Step, Targets, Times};
 pub use state::{
-    About, Content, Doubt, ENDED_RUNS_MAX, FORMAT_VERSION, FleetState, Mode, Notice, OUTBOX_MAX, Origin, Out,
-    Outbox, Plan, Run, Said, StampRecord, Step, Subject, TIMELINE_MAX, Targets, Times, UnknownSubject,
+    About, Change, Closed, Content, Doubt, ENDED_RUNS_MAX, FORMAT_VERSION, FleetState, Mode, Notice,
+    OUTBOX_MAX, Origin, Out, Outbox, Past, Settling, StampRecord, Subject, TIMELINE_MAX, UnknownSubject,
     ZoneState,
 };
 pub use supervise::{AgeKey, Ages};

@@ -73,10 +73,9 @@ impl Phase {
             Arming => &[Pending, AwaitingApproval, Refused, Cancelled, Replaced],
             Pending => &[AwaitingApproval, Running, Succeeded, Refused, Cancelled, Expired, Replaced],
             AwaitingApproval => &[Running, Refused, Cancelled, Expired, Replaced],
-            Running => &[Paused, Held, Blocked, Compensating, Succeeded, Failed, Cancelled],
-            Paused => &[Running, Held, Compensating, Cancelled],
+            Running => &[Paused, Held, Blocked, Compensating, Succeeded, Failed, Cancelled, Replaced],
             Held => &[Running, Compensating, Blocked, Cancelled, Replaced],
-            Blocked => &[Running, Held, Compensating, Cancelled, Replaced],
+            Paused | Blocked => &[Running, Held, Compensating, Cancelled, Replaced],
             Compensating => &[Compensated, Blocked, Held],
             Succeeded | Failed | Compensated | Refused | Cancelled | Expired | Replaced => &[],
         }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::state::{FleetState, Mode, Plan, Subject, Targets, count_buckets};
+use super::{
+    run::{Plan, Targets, count_buckets},
+    state::{FleetState, Mode, Subject},
+};
 use crate::{
-    fleet::{DataMode, Fleet, GeodeLifecycle, Stamp, StampLifecycle},
-    names::StampName,
-    routing::{Move, effective},
+    fleet::{DataMode, Fleet, GeodeLifecycle, Ramp, Stamp, StampLifecycle},
+    names::{Bucket, StampName},
+    routing::{Move, Routes, effective},
     verdict::{Assessment, Verdict},
 };
 
@@ -60,16 +63,70 @@ impl Plan {
             .into_iter()
             .map(|(stamp, count)| format!("{stamp} +{count}"))
             .collect();
-        format!("{} buckets with {} tenants move ({})", self.moves.len(), self.tenants, to.join(", "))
+        let stages =
+            if self.stages.len() > 1 { format!(", in {} stages", self.stages.len()) } else { String::new() };
+        let left = match self.left.len() {
+            0 => String::new(),
+            left => format!("; {left} buckets fit nowhere and stay"),
+        };
+        format!(
+            "{} buckets with {} tenants move ({}){stages}{left}",
+            self.moves.len(),
+            self.tenants,
+            to.join(", ")
+        )
     }
 
-    fn new(fleet: &Fleet, moves: Vec<Move>, not_chosen: BTreeMap<StampName, String>) -> Self {
+    /// How many moves are made once `stage` stages have begun.
+    pub fn until(&self, stage: u32) -> usize {
+        match stage.checked_sub(1).map(|last| self.stages.get(last as usize)) {
+            None => 0,
+            Some(Some(until)) => (*until as usize).min(self.moves.len()),
+            Some(None) => self.moves.len(),
+        }
+    }
+
+    /// Whether every stage has begun.
+    pub fn is_through(&self, stage: u32) -> bool {
+        self.until(stage) == self.moves.len()
+    }
+
+    /// Cut into the stages of a ramp, each a bucket at least. A stage that would move nothing falls out.
+    fn cut(mut self, ramp: &Ramp) -> Self {
+        let all = self.moves.len();
+        let mut stages: Vec<u32> = ramp
+            .stages_pct
+            .iter()
+            .filter_map(|pct| u32::try_from((all * *pct as usize).div_ceil(100).min(all)).ok())
+            .collect();
+        stages.extend(u32::try_from(all));
+        stages.dedup();
+        self.stages = stages;
+        self
+    }
+
+    fn new(
+        fleet: &Fleet,
+        routes: &Routes,
+        moves: Vec<Move>,
+        not_chosen: BTreeMap<StampName, String>,
+    ) -> Self {
+        let before = moves.iter().map(|mv| effective(routes, &mv.home, mv.bucket).clone()).collect();
         let mut hash = Sha256::new();
         for mv in &moves {
             hash.update(format!("{}/{}>{}\n", mv.home, mv.bucket, mv.to));
         }
         let tenants = moves.iter().map(|mv| fleet.load_of(&mv.home, mv.bucket).tenants).sum();
-        Self { moves, hash: hex(&hash.finalize()[..8]), tenants, not_chosen }
+        Self {
+            moves,
+            hash: hex(&hash.finalize()[..8]),
+            tenants,
+            not_chosen,
+            before,
+            stages: Vec::new(),
+            planned: false,
+            left: Vec::new(),
+        }
     }
 }
 
@@ -102,10 +159,35 @@ pub fn plan(
     if !single_writers.is_empty() {
         return Err(NoPlan::DataModeUnsupported { subject: subject.clone(), stamps: single_writers });
     }
-    match mode {
-        Mode::Failover => evacuate(fleet, state, assessment, subject, &sources, targets),
-        Mode::Failback => bring_home(fleet, state, subject, &sources),
-    }
+    let (plan, ramp) = match mode {
+        Mode::Failover => {
+            let planned = is_well(fleet, state, assessment, &sources);
+            let plan = evacuate(fleet, state, assessment, subject, &sources, targets, planned)?;
+            let ramps = &fleet.policy.ramps;
+            (Plan { planned, ..plan }, if planned { &ramps.planned } else { &ramps.unplanned })
+        }
+        Mode::Failback => {
+            let plan = bring_home(fleet, state, subject, &sources)?;
+            (Plan { planned: true, ..plan }, &fleet.policy.ramps.failback)
+        }
+    };
+    Ok(plan.cut(ramp))
+}
+
+/// Every source that serves is Healthy: leaving it is a plan, not an emergency.
+fn is_well(
+    fleet: &Fleet,
+    state: &FleetState,
+    assessment: &Assessment,
+    sources: &BTreeSet<StampName>,
+) -> bool {
+    let healthy = |stamp: &StampName| {
+        assessment
+            .stamps
+            .get(stamp)
+            .is_some_and(|finding| finding.verdict == Verdict::Healthy && !finding.doubt())
+    };
+    sources.iter().all(|stamp| healthy(stamp) || state.routes.served_by(fleet, stamp).is_empty())
 }
 
 /// Every bucket that a source serves goes to the allowed target that then carries least.
@@ -116,6 +198,7 @@ fn evacuate(
     subject: &Subject,
     sources: &BTreeSet<StampName>,
     targets: &Targets,
+    planned: bool,
 ) -> Result<Plan, NoPlan> {
     let mut leaving: Vec<_> =
         sources.iter().flat_map(|source| state.routes.served_by(fleet, source)).collect();
@@ -139,28 +222,42 @@ fn evacuate(
     if candidates.is_empty() {
         return Err(NoPlan::NoTarget { subject: subject.clone(), not_chosen });
     }
-    // Largest first packs best; names break ties, so the same input gives the same plan.
+    // Important ones first, as long as there is room; then largest first, which packs best. Names break ties, so the
+    // same input gives the same plan.
     leaving.sort_by_key(|(home, bucket)| {
-        (std::cmp::Reverse(fleet.load_of(home, *bucket).units), home.clone(), *bucket)
+        let load = fleet.load_of(home, *bucket);
+        (load.tier, std::cmp::Reverse(load.units), home.clone(), *bucket)
     });
     let mut moves = Vec::with_capacity(leaving.len());
+    let mut left = Vec::new();
     for (home, bucket) in leaving {
         let units = u64::from(fleet.load_of(&home, bucket).units);
+        let may_hold =
+            |c: &&Candidate<'_>| c.may_hold(fleet, &home, bucket) && (planned || c.has_room(units));
         let best = if candidates.contains_key(&home) {
             // A bucket that was away goes home when its home is fit.
             Some(home.clone())
         } else {
-            candidates.values().min_by_key(|c| c.rank(units)).map(|c| c.stamp.name.clone())
+            candidates.values().filter(may_hold).min_by_key(|c| c.rank(units)).map(|c| c.stamp.name.clone())
         };
         if let Some(to) = best {
             if let Some(candidate) = candidates.get_mut(&to) {
                 candidate.take(units);
             }
             moves.push(Move { home, bucket, to });
+        } else {
+            left.push((home, bucket));
         }
     }
+    if moves.is_empty() {
+        for name in candidates.keys() {
+            not_chosen.insert((*name).clone(), "has no room, or lies outside the residency zone".to_owned());
+        }
+        return Err(NoPlan::NoTarget { subject: subject.clone(), not_chosen });
+    }
     moves.sort();
-    Ok(Plan::new(fleet, moves, not_chosen))
+    left.sort();
+    Ok(Plan { left, ..Plan::new(fleet, &state.routes, moves, not_chosen) })
 }
 
 /// A target while buckets are being assigned.
@@ -186,6 +283,18 @@ impl<'a> Candidate<'a> {
         let load = (self.units + units) * 1000 / u64::from(self.stamp.capacity.units).max(1);
         let buckets = (self.buckets + 1) * 1000 / u64::from(self.stamp.buckets).max(1);
         (load + buckets, self.order, &self.stamp.name)
+    }
+
+    /// Whether the bucket's tenants allow their data here.
+    fn may_hold(&self, fleet: &Fleet, home: &StampName, bucket: Bucket) -> bool {
+        let asked = fleet.residency.get(&(home.clone(), bucket));
+        let here = fleet.residency_of(&self.stamp.name);
+        asked.is_none_or(|asked| asked.iter().all(|zone| here == Some(zone.as_str())))
+    }
+
+    /// Whether it carries at most all that it can after taking `units`.
+    fn has_room(&self, units: u64) -> bool {
+        units == 0 || self.units + units <= u64::from(self.stamp.capacity.units)
     }
 
     fn take(&mut self, units: u64) {
@@ -245,5 +354,5 @@ fn bring_home(
             "every bucket of {subject} that may be at home is; there is nothing to bring back{rest}"
         )));
     }
-    Ok(Plan::new(fleet, moves, not_chosen))
+    Ok(Plan::new(fleet, &state.routes, moves, not_chosen))
 }

@@ -1,15 +1,19 @@
 //! The next steps of each run that is under way.
 
 use super::{
-    decide::{Draft, ask, begin, make_plan},
+    control,
+    decide::{Draft, ask, begin, make_plan, proposal},
     event::{Event, Illegal},
     phase::{Phase, StepKind, StepState},
-    state::Run,
+    request::Control,
+    run::Run,
+    state::Mode,
     supervise::AgeKey,
 };
 use crate::{
     names::{Point, RunName},
     routing::Outcome,
+    safety::{Refusal, judge},
 };
 
 /// Takes every run as far as it can go now.
@@ -33,8 +37,10 @@ pub(super) fn advance(draft: &mut Draft<'_>) -> Result<(), Illegal> {
 fn advance_run(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<bool, Illegal> {
     match run.phase {
         // A leader that has just started knows nothing yet, and would refuse what is quite possible.
-        Phase::Pending if !draft.world.warm => Ok(false),
+        Phase::Pending if !draft.world.warm || draft.is_paused(name) => Ok(false),
         Phase::Pending => precheck(draft, name, run).map(|()| false),
+        Phase::AwaitingApproval => control::await_approval(draft, name, run).map(|()| false),
+        Phase::Compensating => bring_back(draft, name, run).map(|()| false),
         Phase::Running => {
             let Some(step) = run.current() else {
                 return finish(draft, name, run).map(|()| false);
@@ -64,6 +70,7 @@ fn precheck(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<(), Ille
             "no TrafficPolicy is admitted, so there is no road to move traffic on; apply one".to_owned();
         return draft.push(to(Phase::Refused, reason));
     }
+    control::take_precedence(draft, name, run)?;
     let verdict = ask(draft, name, run, &plan, draft.world.fleet);
     let refusal = verdict
         .as_ref()
@@ -79,8 +86,15 @@ fn precheck(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<(), Ille
             };
             draft.push(to(Phase::Succeeded, answer))
         }
-        (false, Ok(allowed)) => begin(draft, name, plan, allowed),
+        (false, Ok(allowed)) => begin(draft, name, &plan, allowed),
         (false, Err(_)) => draft.push(to(Phase::Refused, refusal.unwrap_or_default())),
+    }
+}
+
+impl Draft<'_> {
+    /// A person wants it to wait, from the beginning.
+    fn is_paused(&self, name: &RunName) -> bool {
+        self.world.requests.get(name).is_some_and(|request| request.control == Control::Pause)
     }
 }
 
@@ -113,12 +127,57 @@ fn shift(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<bool, Illeg
     if !zones_applied(draft, intent) {
         return Ok(false);
     }
+    if run.plan.as_ref().is_some_and(|plan| !plan.is_through(run.stage)) {
+        return next_stage(draft, name, run).map(|()| false);
+    }
     let moved = run.plan.as_ref().map_or(0, |plan| plan.moves.len());
     let result = format!("{moved} buckets moved in {} zones, intent {intent}", draft.state.zones.len());
     go_on(draft, name, StepKind::ShiftTraffic, result, StepKind::Verify)
 }
 
-fn zones_applied(draft: &Draft<'_>, intent: Point) -> bool {
+/// The next stage begins when the last one is seen everywhere, has stood its time, and the rules agree again.
+fn next_stage(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<(), Illegal> {
+    let Some(plan) = &run.plan else { return Ok(()) };
+    let ramps = &draft.world.fleet.policy.ramps;
+    let ramp = match (run.mode, plan.planned) {
+        (Mode::Failback, _) => &ramps.failback,
+        (Mode::Failover, true) => &ramps.planned,
+        (Mode::Failover, false) => &ramps.unplanned,
+    };
+    let age = draft.world.ages.age(&AgeKey::Stage(name.clone(), run.stage), draft.now);
+    if age < ramp.bake || shown(draft, step_intent(run, StepKind::ShiftTraffic)).is_none() {
+        return Ok(());
+    }
+    // A bucket that somebody has moved meanwhile, or whose stage is void, asks for nothing any more.
+    let moves = run.next_moves().to_vec();
+    match judge(&proposal(name, run, plan, &moves), &draft.facts()) {
+        Ok(allowed) => draft.push(Event::StageBegun { run: name.clone(), allowed }),
+        Err(refusals) => wait(draft, name, run, &refusals),
+    }
+}
+
+/// Says once why a run waits.
+pub(super) fn wait(
+    draft: &mut Draft<'_>,
+    name: &RunName,
+    run: &Run,
+    refusals: &[Refusal],
+) -> Result<(), Illegal> {
+    let because: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    let reason = format!("waits: {}", because.join("; "));
+    if run.reason == reason { Ok(()) } else { draft.push(Event::StageWaits { run: name.clone(), reason }) }
+}
+
+/// An undo is over when every zone's primary has accepted it.
+fn bring_back(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<(), Illegal> {
+    if !zones_applied(draft, step_intent(run, StepKind::ShiftTraffic)) {
+        return Ok(());
+    }
+    let result = run.reason.clone();
+    draft.push(Event::Undone { run: name.clone(), result })
+}
+
+pub(super) fn zones_applied(draft: &Draft<'_>, intent: Point) -> bool {
     draft.state.zones.values().all(|zone| {
         zone.applied
             .as_ref()
@@ -147,22 +206,27 @@ fn unblock(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<(), Illeg
 
 /// Verify is done when every server that answers shows what is wanted; silent ones are listed.
 fn verify(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<bool, Illegal> {
-    let intent = step_intent(run, StepKind::ShiftTraffic);
+    let Some((showing, silent)) = shown(draft, step_intent(run, StepKind::ShiftTraffic)) else {
+        return Ok(false);
+    };
+    let tail = if silent.is_empty() { String::new() } else { format!("; silent: {}", silent.join(", ")) };
+    let result = format!("{showing} servers show the new routes{tail}");
+    go_on(draft, name, StepKind::Verify, result, StepKind::Drain)
+}
+
+/// How many servers show what is wanted since `intent`, and which are silent; none while one shows something else.
+fn shown(draft: &Draft<'_>, intent: Point) -> Option<(usize, Vec<String>)> {
     let (mut showing, mut silent) = (0, Vec::new());
     for zone in draft.state.zones.keys().filter(|zone| draft.world.fleet.zones.contains_key(*zone)) {
-        let Some(seen) = draft.world.zones.get(zone).filter(|seen| seen.against >= intent) else {
-            return Ok(false);
-        };
+        let seen = draft.world.zones.get(zone).filter(|seen| seen.against >= intent)?;
         let (answering, mute): (Vec<_>, Vec<_>) = seen.observation.servers.iter().partition(|s| s.answered);
         if answering.is_empty() || answering.iter().any(|server| !server.matches) {
-            return Ok(false);
+            return None;
         }
         showing += answering.len();
         silent.extend(mute.into_iter().map(|server| server.server.clone()));
     }
-    let tail = if silent.is_empty() { String::new() } else { format!("; silent: {}", silent.join(", ")) };
-    let result = format!("{showing} servers show the new routes{tail}");
-    go_on(draft, name, StepKind::Verify, result, StepKind::Drain)
+    Some((showing, silent))
 }
 
 /// How long clients may still come to the source: the highest route TTL, plus the policy's grace.

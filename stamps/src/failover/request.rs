@@ -1,6 +1,12 @@
 //! A `Failover` object as the engine sees it.
 
-use super::state::{Mode, Origin, Subject, Targets};
+use std::collections::BTreeSet;
+
+use super::{
+    run::Targets,
+    state::{Mode, Origin, Subject},
+};
+use crate::safety::Rule;
 
 /// What a person may say to a run that exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,8 +14,13 @@ pub enum Control {
     /// Go on.
     #[default]
     Run,
-    /// Stop: before anything moved nothing happens, afterwards routes stay where they are.
+    /// Wait at the next place where nothing is half-done.
+    Pause,
+    /// Stop. Before anything moved nothing happens; a planned run then brings back what it moved, as far as that is well,
+    /// and an unplanned one leaves routes where they are.
     Cancel,
+    /// Stop, and leave routes where they are.
+    CancelKeep,
 }
 
 /// A command for a run.
@@ -29,6 +40,10 @@ pub struct Request {
     pub targets: Targets,
     /// What a person may say.
     pub control: Control,
+    /// A person agrees to the plan with this hash.
+    pub approval: Option<String>,
+    /// Rules that a person takes upon themselves.
+    pub overrides: BTreeSet<Rule>,
     /// Why, in the requester's words.
     pub reason: Option<String>,
     /// Its status says that it has ended.

@@ -5,21 +5,23 @@ use std::{
     fmt,
     net::IpAddr,
     str::FromStr,
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::phase::{Phase, StepKind, StepState};
+use super::run::Run;
 use crate::{
     fleet::{Capacity, Fleet, Stamp, StampLifecycle},
     names::{FleetUid, GeodeName, Point, ReplicaName, RunName, StampName, ZoneName},
-    routing::{Move, Routes},
+    routing::Routes,
 };
 
 /// The newest register format that this binary writes and understands.
-pub const FORMAT_VERSION: i64 = 1;
+pub const FORMAT_VERSION: i64 = 2;
 
 /// Ended runs that the register remembers; older ones are in their `Failover` objects and in events.
 pub const ENDED_RUNS_MAX: usize = 16;
@@ -29,6 +31,9 @@ pub const TIMELINE_MAX: usize = 64;
 
 /// Events that wait to be published. At one a second this is four minutes of an unreachable API server.
 pub const OUTBOX_MAX: usize = 256;
+
+/// Automatic runs that the register remembers for the rules that count them. More than any sane limit per day.
+pub(super) const PAST_MAX: usize = 32;
 
 /// What a run or a doubt is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -128,6 +133,10 @@ pub struct FleetState {
     pub point: Point,
     /// Who wrote it.
     pub leader: ReplicaName,
+    /// Fleet time: for how long this fleet has been led, in milliseconds of the leaders' monotonic clocks. What must
+    /// outlast a leader (cooldowns, rates, what is recent) is counted in it; it never goes back and never jumps.
+    #[serde(default)]
+    pub clock_ms: u64,
     /// Every stamp ever seen, so that an object that disappears moves nothing.
     pub stamps: BTreeMap<StampName, StampRecord>,
     /// Where every bucket is served.
@@ -142,6 +151,49 @@ pub struct FleetState {
     pub runs: BTreeMap<RunName, Run>,
     /// What is still to be told.
     pub outbox: Outbox,
+    /// Automatic shifts, oldest first, bounded.
+    #[serde(default)]
+    pub past: VecDeque<Past>,
+    /// Automation has closed itself, until a person opens it.
+    #[serde(default)]
+    pub closed: Option<Closed>,
+    /// What decisions are made with, and since when.
+    #[serde(default)]
+    pub settling: Settling,
+}
+
+/// An automatic run that has moved traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// The run.
+    pub run: RunName,
+    /// What it was about.
+    pub subject: Subject,
+    /// Fleet time of its first shift, in milliseconds.
+    pub at_ms: u64,
+}
+
+/// Automation is closed until a person opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Closed {
+    /// Why, in one sentence.
+    pub because: String,
+    /// Since when, for people.
+    pub since: DateTime<Utc>,
+}
+
+/// What decisions are made with. A change of it starts the warm-up anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settling {
+    /// Version of the program.
+    pub program: String,
+    /// Hash of the policy in force.
+    pub policy: String,
+    /// Fleet time of the last change, in milliseconds.
+    pub since_ms: u64,
 }
 
 /// What the register remembers of a stamp.
@@ -154,6 +206,25 @@ pub struct StampRecord {
     pub addresses: Vec<IpAddr>,
     /// Number of its buckets. It never changes.
     pub buckets: u16,
+    /// Version that it runs, if one is named.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Hash of its probes.
+    #[serde(default)]
+    pub probes: String,
+    /// Its newest change of version or probes.
+    #[serde(default)]
+    pub change: Option<Change>,
+}
+
+/// A change of what a stamp runs or of how it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// What changed, from what to what.
+    pub what: String,
+    /// Fleet time, in milliseconds.
+    pub at_ms: u64,
 }
 
 /// What a zone should hold and what it holds.
@@ -182,6 +253,9 @@ pub struct Content {
 pub struct Doubt {
     /// When it began, for people.
     pub since: DateTime<Utc>,
+    /// The same in fleet time, in milliseconds.
+    #[serde(default)]
+    pub since_ms: u64,
     /// Who says down, since when.
     pub sentence: String,
     /// Why nothing was started although the hold window has passed; empty while it has not.
@@ -200,117 +274,6 @@ pub struct Out {
     pub origin: Origin,
     /// Since when, for people.
     pub since: DateTime<Utc>,
-}
-
-/// One run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Run {
-    /// UID of its object, once there is one.
-    pub uid: Option<String>,
-    /// Who asked.
-    pub origin: Origin,
-    /// Which way.
-    pub mode: Mode,
-    /// Plan only.
-    pub dry_run: bool,
-    /// About what.
-    pub subject: Subject,
-    /// Stamps and geodes that the requester allows as targets; empty means every one.
-    pub targets: Targets,
-    /// Where it is.
-    pub phase: Phase,
-    /// Why it is there, in one sentence.
-    pub reason: String,
-    /// What moves where. Set once by Precheck.
-    pub plan: Option<Plan>,
-    /// Its steps, in order.
-    pub steps: Vec<Step>,
-    /// Moments, for people.
-    pub times: Times,
-    /// What happened, oldest first, bounded.
-    pub timeline: VecDeque<Said>,
-}
-
-/// Targets that a requester allows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Targets {
-    /// By geode.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub geodes: BTreeSet<GeodeName>,
-    /// By stamp.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub stamps: BTreeSet<StampName>,
-}
-
-impl Targets {
-    /// Whether the requester allows this stamp.
-    pub fn allow(&self, stamp: &Stamp) -> bool {
-        (self.geodes.is_empty() && self.stamps.is_empty())
-            || self.geodes.contains(&stamp.geode)
-            || self.stamps.contains(&stamp.name)
-    }
-}
-
-/// What a run will do to the table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Plan {
-    /// Every bucket that moves, ordered.
-    pub moves: Vec<Move>,
-    /// Hash of the moves, for approvals and dry runs.
-    pub hash: String,
-    /// Tenants that live in those buckets.
-    pub tenants: u32,
-    /// Why other stamps were not chosen.
-    pub not_chosen: BTreeMap<StampName, String>,
-}
-
-/// When a run reached what, for people and reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Times {
-    /// The first doubt about the subject.
-    pub detected: Option<DateTime<Utc>>,
-    /// The commit that recorded the shift.
-    pub decided: Option<DateTime<Utc>>,
-    /// Every server that answers shows the new routes.
-    pub shifted: Option<DateTime<Utc>>,
-    /// The run's end.
-    pub ended: Option<DateTime<Utc>>,
-}
-
-/// One step of a run. Its idempotency key is the run's name and its kind, over all attempts and leaders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// What it does.
-    pub kind: StepKind,
-    /// Where it is.
-    pub state: StepState,
-    /// The replica that holds it while it is processing.
-    pub locked_by: Option<ReplicaName>,
-    /// By when it should be complete, for people; the budget itself is counted on the leader's own clock.
-    pub complete_by: Option<DateTime<Utc>>,
-    /// How often it was armed.
-    pub attempt: u32,
-    /// How often an attempt went past its budget or was not done.
-    pub failures: u32,
-    /// The commit that recorded its intent.
-    pub intent: Option<Point>,
-    /// When it reached each state, for people.
-    pub reached: BTreeMap<StepState, DateTime<Utc>>,
-    /// What came of it, in one sentence.
-    pub result: Option<String>,
-}
-
-/// A sentence and its moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// What.
-    pub sentence: String,
 }
 
 /// Events that commit with the state and are published afterwards, at least once.
@@ -369,7 +332,16 @@ impl FleetState {
             out: BTreeMap::new(),
             runs: BTreeMap::new(),
             outbox: Outbox::default(),
+            clock_ms: 0,
+            past: VecDeque::new(),
+            closed: None,
+            settling: Settling::default(),
         }
+    }
+
+    /// How long ago a moment of fleet time was, seen from `clock_ms`.
+    pub fn ago(clock_ms: u64, moment_ms: u64) -> Duration {
+        Duration::from_millis(clock_ms.saturating_sub(moment_ms))
     }
 
     /// Runs that have not ended.
@@ -390,7 +362,29 @@ impl FleetState {
 impl StampRecord {
     /// The record of a stamp.
     pub fn of(stamp: &Stamp) -> Self {
-        Self { geode: stamp.geode.clone(), addresses: stamp.addresses.clone(), buckets: stamp.buckets }
+        Self {
+            geode: stamp.geode.clone(),
+            addresses: stamp.addresses.clone(),
+            buckets: stamp.buckets,
+            version: stamp.version.clone(),
+            probes: digest(&format!("{:?}", stamp.probes)),
+            change: None,
+        }
+    }
+
+    /// This record as the one that follows `known`: with what never changes, and with the newest change.
+    #[must_use]
+    pub fn following(mut self, known: &Self, clock_ms: u64) -> Self {
+        self.buckets = known.buckets;
+        let what = match (&known.version, &self.version) {
+            (Some(old), Some(new)) if old != new => Some(format!("version went from {old} to {new}")),
+            _ if !known.probes.is_empty() && known.probes != self.probes => {
+                Some("the definition of its probes changed".to_owned())
+            }
+            _ => None,
+        };
+        self.change = what.map(|what| Change { what, at_ms: clock_ms }).or_else(|| known.change.clone());
+        self
     }
 
     fn ghost(&self, name: &StampName) -> Stamp {
@@ -403,59 +397,15 @@ impl StampRecord {
             data: crate::fleet::DataMode::ActiveActive,
             lifecycle: StampLifecycle::Decommissioned,
             buckets: self.buckets,
+            ring: None,
+            version: self.version.clone(),
+            depends_on: BTreeSet::new(),
             objective_bp: None,
         }
     }
 }
 
-impl Run {
-    /// The first step that has not taken effect.
-    pub fn current(&self) -> Option<&Step> {
-        self.steps.iter().find(|step| step.state != StepState::Processed)
-    }
-
-    /// One of its steps.
-    pub fn step(&self, kind: StepKind) -> Option<&Step> {
-        self.steps.iter().find(|step| step.kind == kind)
-    }
-
-    /// Whether its intent to move traffic is recorded: from here on, cancelling keeps what is.
-    pub fn has_shifted(&self) -> bool {
-        self.step(StepKind::ShiftTraffic).is_some_and(|step| step.state != StepState::Pending)
-    }
-
-    /// Stamps it moves traffic from or to: what it locks.
-    pub fn touches(&self, fleet: &Fleet) -> BTreeSet<StampName> {
-        let mut touched = self.subject.stamps(fleet);
-        if let Some(plan) = &self.plan {
-            touched.extend(plan.moves.iter().map(|mv| mv.to.clone()));
-        }
-        touched
-    }
-}
-
-impl Step {
-    /// A step not yet begun.
-    pub fn new(kind: StepKind) -> Self {
-        Self {
-            kind,
-            state: StepState::Pending,
-            locked_by: None,
-            complete_by: None,
-            attempt: 0,
-            failures: 0,
-            intent: None,
-            reached: BTreeMap::new(),
-            result: None,
-        }
-    }
-}
-
-/// A bucket and the stamp it belongs to, as text for sentences.
-pub(super) fn count_buckets(moves: &[Move]) -> BTreeMap<&StampName, usize> {
-    let mut counts = BTreeMap::new();
-    for mv in moves {
-        *counts.entry(&mv.to).or_insert(0) += 1;
-    }
-    counts
+/// A short hash of a text.
+pub(super) fn digest(text: &str) -> String {
+    super::plan::hex(&Sha256::digest(text)[..8])
 }

@@ -1,4 +1,6 @@
+mod control;
 mod leadership;
+mod ramp;
 mod requests;
 mod rig;
 
@@ -10,7 +12,7 @@ use crate::{fleet::Automation, names::Point, routing::Outcome};
 /// The one commit among some outputs.
 fn commit(outputs: Vec<Output>) -> (FleetState, Option<Point>, bool) {
     let mut commits = outputs.into_iter().filter_map(|output| match output {
-        Output::Commit { state, base, gate } => Some((*state, base, gate)),
+        Output::Commit { state, base, gate } => Some((*state, base, gate != GateAsk::Nothing)),
         _ => None,
     });
     let only = commits.next().expect("a commit");
@@ -79,7 +81,7 @@ fn a_zone_that_an_unacknowledged_update_changed_is_changed_back() {
     rig.request("out", Mode::Failover, "geode/weu");
     rig.pass(1_000);
     assert_ne!(rig.zone, home, "the update went through, and nobody knows");
-    rig.cancel("out");
+    rig.control("out", Control::CancelKeep);
     rig.request("back", Mode::Failback, "geode/weu");
     rig.pass(1_000);
     assert_eq!(rig.run("back").phase, Phase::Running, "{}", rig.run("back").reason);
@@ -126,7 +128,7 @@ fn buckets_without_declared_load_spread_too() {
     rig.give(Input::Fleet(Box::new(rig.fleet.clone())));
     rig.see_for(12, &["weu"]);
     let plan = rig.automatic().1.plan.as_ref().unwrap();
-    let counts: Vec<usize> = state::count_buckets(&plan.moves).into_values().collect();
+    let counts: Vec<usize> = run::count_buckets(&plan.moves).into_values().collect();
     assert_eq!(counts, [2, 2, 2, 2], "eight buckets on four targets of equal load: {}", plan.sentence());
 }
 

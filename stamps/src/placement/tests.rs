@@ -30,7 +30,7 @@ const VECTORS: (u16, u16, u16) = (0, 7, 11);
 fn the_least_loaded_stamp_is_home() {
     let fleet = fixtures::fleet(2, 1);
     let mut sites = sites(&fleet);
-    sites[0].load = Load { tenants: 1, units: 50 };
+    sites[0].load = Load { tenants: 1, units: 50, ..Load::default() };
     let (home, _) = place(&"acme".into(), &wish(5), sites).unwrap();
     assert_eq!(home.as_str(), "weu-1", "neu-1 comes first by name and carries more");
 }

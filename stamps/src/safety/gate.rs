@@ -8,7 +8,12 @@ use crate::{failover::Origin, fleet::Automation};
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
     let automation = facts.fleet.automation;
-    (proposal.origin == Origin::Engine && automation != Automation::Automatic).then(|| {
+    let open = match automation {
+        Automation::Automatic => true,
+        Automation::Approve => proposal.approved,
+        Automation::Observe | Automation::Hold => false,
+    };
+    (proposal.origin == Origin::Engine && !open).then(|| {
         format!("Fleet.spec.automation is {automation:?}, and only Automatic lets Lifeboat act by itself")
     })
 }

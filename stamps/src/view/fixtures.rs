@@ -1,15 +1,13 @@
 //! Pictures and scores for tests of whatever renders views.
 
-use std::collections::VecDeque;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Scores;
 use crate::{
     availability::{Samples, Score, Tally, WINDOW_SLICES, score},
     failover::{
-        Event, FleetState, Mode, Origin, Phase, Picture, Run, StampRecord, Step, StepKind, Subject, Targets,
-        Times, ZoneSeen, plan,
+        Event, FleetState, Mode, Origin, Phase, Picture, Run, StampRecord, StepKind, Subject, Targets,
+        ZoneSeen, plan,
     },
     fixtures,
     fleet::Fleet,
@@ -176,7 +174,9 @@ struct Life<'a> {
 impl Life<'_> {
     /// Milliseconds are counted from noon. An event that the table refuses would show in every test of a view.
     fn commit(&mut self, at_ms: i64, events: &[Event]) {
-        if let Ok(next) = self.state.after(events, noon() + TimeDelta::milliseconds(at_ms)) {
+        if let Ok(next) =
+            self.state.after(events, noon() + TimeDelta::milliseconds(at_ms), at_ms.unsigned_abs())
+        {
             self.state = next;
         }
     }
@@ -192,18 +192,9 @@ impl Life<'_> {
     /// The run, from accepted to shifting, in one commit.
     fn begin(&mut self, at_ms: i64) {
         let record = Run {
-            uid: None,
             origin: Origin::Engine,
-            mode: Mode::Failover,
-            dry_run: false,
-            subject: weu(),
-            targets: Targets::default(),
-            phase: Phase::Pending,
             reason: self.down.geodes[&"weu".into()].sentence.clone(),
-            plan: None,
-            steps: StepKind::ORDER.map(Step::new).into(),
-            times: Times::default(),
-            timeline: VecDeque::new(),
+            ..Run::new(weu())
         };
         let planned = plan(self.fleet, &self.state, &self.down, &weu(), Mode::Failover, &Targets::default());
         let Ok(plan) = planned else { return };
@@ -215,8 +206,17 @@ impl Life<'_> {
             mode: Mode::Failover,
             subject: &subject,
             moves: &plan.moves,
+            planned: false,
+            approved: false,
+            overrides: &std::collections::BTreeSet::new(),
         };
-        let facts = Facts { fleet: self.fleet, state: &self.state, assessment: &self.down };
+        let facts = Facts {
+            fleet: self.fleet,
+            state: &self.state,
+            assessment: &self.down,
+            clock_ms: 0,
+            led_for: std::time::Duration::from_mins(1),
+        };
         let Ok(allowed) = judge(&proposal, &facts) else { return };
         let reason = plan.sentence();
         let complete_by = noon() + TimeDelta::seconds(32);

@@ -81,7 +81,7 @@ fn a_doubt_that_a_rule_holds_says_which() {
         subject: Subject::Geode("weu".into()),
         because: vec!["MinServing: 1 stamp would be left".into()],
     };
-    let state = picture.state.take().unwrap().after(&[held], fixtures::noon()).unwrap();
+    let state = picture.state.take().unwrap().after(&[held], fixtures::noon(), 0).unwrap();
     picture.state = Some(state);
     let line = first(&picture);
     assert!(line.sentence.contains("nothing is started: MinServing"), "{}", line.sentence);

@@ -124,6 +124,11 @@ pub(super) async fn create_all(world: &World) -> anyhow::Result<()> {
             // A stamp by itself is left to the geode's run: both would be legal, and a scenario wants to know which.
             "hold": { "stamp": "1h", "geode": hold },
         },
+        "safety": { "warmUp": "0s" },
+        "ramps": {
+            "planned": { "stages": [100], "bake": "0s" },
+            "failback": { "stages": [100], "bake": "0s" },
+        },
         "workflow": { "stepBudget": "10s", "runDeadline": "5m", "drainGrace": "1s" },
     });
     world.create::<crds::FailoverPolicy>(POLICY, policy).await?;

@@ -1,17 +1,20 @@
 //! A world in which everything works, around one engine. Tests break what they are about.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta};
 
 use super::super::*;
 use crate::{
     fixtures,
-    fleet::Fleet,
+    fleet::{Automation, Fleet, Ramp, Ramps},
     names::{Fence, RunName, StampName, VantageName},
     routing::{Observation, Outcome, RouteSet, ServerSeen, effective},
     time::{Mono, Now},
-    verdict::{Report, Sample, Sight, Tick},
+    verdict::{Assessment, Report, Sample, Sight, Tick},
 };
 
 /// One engine and a world that does what it asks for.
@@ -37,6 +40,8 @@ pub(super) struct Rig {
     pub(super) commits_say: VecDeque<Input>,
     /// What the live look at the Gate comes to, unless it is open.
     pub(super) gate_says: Option<Input>,
+    /// The newest picture.
+    shown: Option<Picture>,
     requests: BTreeMap<RunName, Request>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
     version: u64,
@@ -58,6 +63,7 @@ impl Rig {
             agents_say: None,
             commits_say: VecDeque::new(),
             gate_says: None,
+            shown: None,
             requests: BTreeMap::new(),
             samples: BTreeMap::new(),
             version: 0,
@@ -157,8 +163,30 @@ impl Rig {
 
     /// The person changes their mind.
     pub(super) fn cancel(&mut self, name: &str) {
-        let request = Request { control: Control::Cancel, ..self.requests[&RunName::from(name)].clone() };
+        self.control(name, Control::Cancel);
+    }
+
+    /// The person says this to a run.
+    pub(super) fn control(&mut self, name: &str, control: Control) {
+        let request = Request { control, ..self.requests[&RunName::from(name)].clone() };
         self.give(Input::Request(name.into(), request));
+    }
+
+    /// A person sets the Gate.
+    pub(super) fn set_automation(&mut self, automation: Automation) {
+        self.fleet.automation = automation;
+        self.give(Input::Fleet(Box::new(self.fleet.clone())));
+    }
+
+    /// A fleet whose runs go in these stages, each to stand for `bake_s`.
+    pub(super) fn with_ramps(stages_pct: &[u32], bake_s: u64) -> Self {
+        let mut rig = Self::new();
+        let ramp = Ramp { stages_pct: stages_pct.to_vec(), bake: Duration::from_secs(bake_s) };
+        rig.fleet.policy.ramps = Ramps { planned: ramp.clone(), unplanned: ramp.clone(), failback: ramp };
+        rig.start();
+        rig.see_for(8, &[]);
+        assert!(rig.engine.leading().is_some(), "{:?}", rig.stepped_down);
+        rig
     }
 
     pub(super) fn state(&self) -> &FleetState {
@@ -176,6 +204,11 @@ impl Rig {
         let only = runs.next().expect("an automatic run");
         assert!(runs.next().is_none(), "more than one automatic run");
         only
+    }
+
+    /// What the vantages say, as the engine last showed it.
+    pub(super) fn assessment(&self) -> Assessment {
+        self.shown.as_ref().map(|picture| picture.assessment.clone()).unwrap_or_default()
     }
 
     /// How many buckets each geode serves by the register.
@@ -196,6 +229,7 @@ impl Rig {
                 None => Input::Missing { known: false },
             }),
             Output::Commit { state, base, gate } => {
+                let gate = gate != GateAsk::Nothing;
                 self.commits.push(((*state).clone(), gate));
                 assert_eq!(base, self.register.as_ref().map(|held| held.point), "written over what was read");
                 if let Some(answer) = self.commits_say.pop_front() {
@@ -216,7 +250,11 @@ impl Rig {
                 self.stepped_down.push(reason);
                 None
             }
-            Output::Release | Output::Forget(_) | Output::Project(_) | Output::WakeAt(_) => None,
+            Output::Project(picture) => {
+                self.shown = Some(*picture);
+                None
+            }
+            Output::Release | Output::Forget(_) | Output::WakeAt(_) => None,
         }
     }
 
@@ -262,6 +300,8 @@ pub(super) fn wish(name: &str, mode: Mode, subject: &str) -> Request {
         subject: subject.parse().unwrap(),
         targets: Targets::default(),
         control: Control::Run,
+        approval: None,
+        overrides: BTreeSet::new(),
         reason: None,
         ended: false,
         predates_register: false,
