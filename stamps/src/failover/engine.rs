@@ -141,6 +141,8 @@ pub struct Picture {
     pub zones: BTreeMap<ZoneName, ZoneSeen>,
     /// Effects that are not done, with the reason.
     pub troubles: Vec<String>,
+    /// Zones whose fence keeps this fleet out, as this replica found it when it last tried as the leader.
+    pub fenced: BTreeMap<ZoneName, FenceSeen>,
     /// Whether this replica leads.
     pub leading: bool,
 }
@@ -175,6 +177,7 @@ pub struct Engine {
     derived: Option<Derived>,
     performing: BTreeMap<Key, Command>,
     retry: BTreeMap<Key, (u32, Mono)>,
+    fenced: BTreeMap<ZoneName, FenceSeen>,
     ages: Ages,
     /// Until then the Gate counts as one that cannot be read.
     gate_unread: Option<Mono>,
@@ -204,6 +207,7 @@ impl Engine {
             derived: None,
             performing: BTreeMap::new(),
             retry: BTreeMap::new(),
+            fenced: BTreeMap::new(),
             ages: Ages::default(),
             gate_unread: None,
             zones_dirty: true,
@@ -343,6 +347,7 @@ impl Engine {
         let Some(command) = self.performing.remove(&key) else { return };
         let assumed = planted(Mutant::UnknownIsDone) && matches!(outcome, Outcome::Unknown { .. });
         let outcome = if assumed { Outcome::Done } else { outcome };
+        self.note_fence(&key, &outcome);
         if let Outcome::Fenced { by: FenceSeen::Newer(point) } = &outcome
             && self.leading().is_some_and(|epoch| point.epoch > epoch)
         {
@@ -369,6 +374,18 @@ impl Engine {
         };
         self.settled.insert(key, Settled { outcome, content });
         self.changed = true;
+    }
+
+    /// Remembers who keeps us out of a zone. A newer commit of our own epoch does not: what it wants is sent next.
+    fn note_fence(&mut self, key: &Key, outcome: &Outcome) {
+        let Key::Zone { zone, .. } = key else { return };
+        let ours = self.leading().unwrap_or_default();
+        match outcome {
+            Outcome::Done => drop(self.fenced.remove(zone)),
+            Outcome::Fenced { by: FenceSeen::Newer(point) } if point.epoch <= ours => {}
+            Outcome::Fenced { by } => drop(self.fenced.insert(zone.clone(), by.clone())),
+            Outcome::NotDone { .. } | Outcome::Refused { .. } | Outcome::Unknown { .. } => {}
+        }
     }
 
     /// Decides, and sends what was decided to the register. One commit at a time.
@@ -419,6 +436,10 @@ impl Engine {
     /// The register has given this back: everything else follows it.
     pub(super) fn accept(&mut self, state: FleetState, now: Now) {
         self.ages.follow(&state, now);
+        if state.leader != self.me {
+            // Whoever leads now finds out for itself.
+            self.fenced.clear();
+        }
         self.withdrawn.retain(|name| state.runs.get(name).is_some_and(|run| !run.phase.is_end()));
         let committed = Committed::new(state);
         if let (Some(fleet), false) = (&self.fleet, self.settled.is_empty() && self.retry.is_empty()) {
@@ -526,6 +547,7 @@ impl Engine {
             assessment: self.assessment.clone(),
             zones: self.zones.clone(),
             troubles,
+            fenced: self.fenced.clone(),
             leading: self.leading().is_some(),
         })));
     }
