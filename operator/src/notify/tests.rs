@@ -20,22 +20,42 @@ use super::*;
 /// Longer than any wait of a test that is well.
 const SOON: Duration = Duration::from_secs(20);
 
+fn webhook(port: u16) -> Webhook {
+    let address = WebAddress { tls: false, host: "127.0.0.1".into(), port, path: "/hook?a=b".into() };
+    Webhook { name: "on-call".into(), address }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let looked = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, looked).await.unwrap_or_else(|_| panic!("waited for {what}"));
+}
+
 /// A receiver: answers as it is told, then always 200, and hands every body over.
 struct Receiver {
-    address: WebAddress,
+    port: u16,
     bodies: mpsc::UnboundedReceiver<Value>,
 }
 
 impl Receiver {
     async fn answering(statuses: &[u16]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), statuses)
+    }
+
+    fn listening(listener: TcpListener, statuses: &[u16]) -> Self {
         let port = listener.local_addr().unwrap().port();
         let script: VecDeque<u16> = statuses.iter().copied().collect();
         let (sender, bodies) = mpsc::unbounded_channel();
         let router = Router::new().fallback(any(take)).with_state(Arc::new((Mutex::new(script), sender)));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let address = WebAddress { tls: false, host: "127.0.0.1".into(), port, path: "/hook?a=b".into() };
-        Self { address, bodies }
+        Self { port, bodies }
+    }
+
+    fn webhook(&self) -> Webhook {
+        webhook(self.port)
     }
 
     async fn body(&mut self) -> Value {
@@ -61,7 +81,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(to: &Receiver) -> Self {
+    fn start(to: &Webhook) -> Self {
         let (pictures, shown) = watch::channel(None);
         let (seen, known) = watch::channel(Seen::default());
         let rig = Self { pictures, seen, counts: Counts::default(), stop: CancellationToken::new() };
@@ -71,23 +91,12 @@ impl Rig {
         rig
     }
 
-    fn tell(&self, to: &Receiver) {
-        let webhook = Webhook { name: "on-call".into(), address: to.address.clone() };
-        self.seen.send_modify(|seen| seen.webhook = Some(webhook));
+    fn tell(&self, to: &Webhook) {
+        self.seen.send_modify(|seen| seen.webhook = Some(to.clone()));
     }
 
     fn show(&self, picture: Picture) {
         self.pictures.send_replace(Some(Arc::new(picture)));
-    }
-
-    /// Waits until the notifier has taken the newest picture in.
-    async fn taken_in(&self, firing: i64) {
-        let seen = async {
-            while self.counts.firing.get() != firing {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(SOON, seen).await.expect("the picture is taken in");
     }
 }
 
@@ -118,7 +127,7 @@ fn following(moment: Moment) -> Picture {
 #[tokio::test]
 async fn what_begins_and_what_ends_is_told_at_once() {
     let mut receiver = Receiver::answering(&[]).await;
-    let rig = Rig::start(&receiver);
+    let rig = Rig::start(&receiver.webhook());
     rig.show(picture(Moment::Well));
     rig.show(picture(Moment::Doubt));
     let body = receiver.body().await;
@@ -135,7 +144,7 @@ async fn what_begins_and_what_ends_is_told_at_once() {
 #[tokio::test]
 async fn a_busy_receiver_is_told_again_what_is_true_by_then() {
     let mut receiver = Receiver::answering(&[503, 429]).await;
-    let rig = Rig::start(&receiver);
+    let rig = Rig::start(&receiver.webhook());
     rig.show(picture(Moment::Doubt));
     assert_eq!(told(&receiver.body().await), ["Doubt firing"]);
     assert_eq!(told(&receiver.body().await), ["Doubt firing"]);
@@ -150,13 +159,11 @@ async fn a_busy_receiver_is_told_again_what_is_true_by_then() {
 async fn a_refusal_is_not_repeated() {
     for status in [302, 400, 404] {
         let mut receiver = Receiver::answering(&[status]).await;
-        let rig = Rig::start(&receiver);
+        let rig = Rig::start(&receiver.webhook());
         rig.show(picture(Moment::Doubt));
         assert_eq!(told(&receiver.body().await), ["Doubt firing"]);
         let refused = rig.counts.failed.get_or_create(&Reason { reason: "refused" }).clone();
-        while refused.get() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("the refusal to be counted", || refused.get() > 0).await;
         rig.show(picture(Moment::Run));
         assert_eq!(told(&receiver.body().await), ["RunStarted firing", "Doubt firing"], "{status}");
     }
@@ -165,25 +172,20 @@ async fn a_refusal_is_not_repeated() {
 #[tokio::test]
 async fn a_follower_is_silent_and_knows_what_is_new_once_it_leads() {
     let mut receiver = Receiver::answering(&[]).await;
-    let rig = Rig::start(&receiver);
-    for (moment, firing) in [(Moment::Doubt, 1), (Moment::Run, 2)] {
-        // Both are seen one after the other: the gauge is of leaders alone.
-        rig.show(following(moment));
-        let mut memory = Memory::default();
-        memory.follow(&picture(moment), Mono::default());
-        assert_eq!(alerts(&picture(moment), &memory, "prod").unwrap().len(), firing);
-        tokio::time::sleep(TICK / 4).await;
+    let mut notifier = Notifier::new("prod", Clock::start(), Counts::default());
+    for moment in [Moment::Doubt, Moment::Run] {
+        notifier.follow(&following(moment), Some(receiver.webhook()));
+        assert!(notifier.posting.is_empty(), "{moment:?}");
     }
-    rig.show(picture(Moment::Evacuated));
+    notifier.follow(&picture(Moment::Evacuated), Some(receiver.webhook()));
     let first = receiver.body().await;
     assert_eq!(told(&first), ["RunStarted resolved", "Doubt firing", "RunEnded firing"]);
-    rig.taken_in(2).await;
 }
 
 #[tokio::test]
 async fn a_replica_that_is_fenced_out_says_so_although_it_does_not_lead() {
     let mut receiver = Receiver::answering(&[]).await;
-    let rig = Rig::start(&receiver);
+    let rig = Rig::start(&receiver.webhook());
     let mut fenced = following(Moment::Well);
     let zones = fenced.fleet.as_ref().unwrap().zones.keys();
     fenced.fenced = zones.map(|zone| (zone.clone(), FenceSeen::Hold)).collect();
@@ -194,28 +196,27 @@ async fn a_replica_that_is_fenced_out_says_so_although_it_does_not_lead() {
 #[tokio::test]
 async fn another_receiver_is_told_everything() {
     let mut first = Receiver::answering(&[]).await;
-    let rig = Rig::start(&first);
+    let rig = Rig::start(&first.webhook());
     rig.show(picture(Moment::Doubt));
     assert_eq!(told(&first.body().await), ["Doubt firing"]);
     let mut second = Receiver::answering(&[]).await;
-    rig.tell(&second);
+    rig.tell(&second.webhook());
     assert_eq!(told(&second.body().await), ["Doubt firing"]);
 }
 
 #[tokio::test]
 async fn a_dead_receiver_holds_up_nobody_and_loses_nothing() {
-    let mut receiver = Receiver::answering(&[]).await;
     // A port that was free a moment ago: nobody answers there.
-    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let (port, address) = (receiver.address.port, &mut receiver.address);
-    address.port = dead;
-    let rig = Rig::start(&receiver);
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let rig = Rig::start(&webhook(address.port()));
+    rig.show(picture(Moment::Doubt));
+    let unreachable = rig.counts.failed.get_or_create(&Reason { reason: "connect" }).clone();
+    until("an attempt", || unreachable.get() > 0).await;
     rig.show(picture(Moment::Run));
-    rig.taken_in(2).await;
+    until("the next picture to be taken in", || rig.counts.firing.get() == 2).await;
     rig.show(picture(Moment::Recovered));
-    rig.taken_in(1).await;
-    assert!(rig.counts.failed.get_or_create(&Reason { reason: "connect" }).get() > 0);
-    receiver.address.port = port;
-    rig.tell(&receiver);
-    assert_eq!(told(&receiver.body().await), ["RunEnded firing"]);
+    until("the last picture to be taken in", || rig.counts.firing.get() == 1).await;
+    let mut receiver = Receiver::listening(TcpListener::bind(address).await.unwrap(), &[]);
+    let body = receiver.body().await;
+    assert_eq!(told(&body), ["Doubt resolved", "RunStarted resolved", "RunEnded firing"]);
 }

@@ -107,7 +107,7 @@ const KINDS: [Kind; 10] = [
     Kind::new("Doubt", Severity::Warning, doubt),
     Kind::new("RunStarted", Severity::Warning, |scene| scene.runs(under_way)),
     Kind::new("RunEnded", Severity::Info, |scene| scene.ended(ended_well)),
-    Kind::new("RunFailed", Severity::Critical, |scene| scene.ended(|phase| !ended_well(phase))),
+    Kind::new("RunFailed", Severity::Warning, |scene| scene.ended(|phase| !ended_well(phase))),
     Kind::new("ApprovalWanted", Severity::Critical, |scene| scene.runs(|p| p == Phase::AwaitingApproval))
         .for_a_person(),
     Kind::new("RunPaused", Severity::Warning, |scene| scene.runs(|p| p == Phase::Paused)).for_a_person(),
