@@ -148,12 +148,11 @@ impl Notifier {
         let speaks = picture.leading || !picture.fenced.is_empty();
         self.counts.firing.set(if speaks { self.ledger.firing() } else { 0 });
         self.counts.dropped.set(self.ledger.dropped());
-        match self.to.clone().filter(|_| speaks) {
-            Some(webhook) => self.send(webhook),
-            None => {
-                self.posting.abort_all();
-                self.ledger.expire(now.mono);
-            }
+        if let Some(webhook) = self.to.clone().filter(|_| speaks) {
+            self.send(webhook);
+        } else {
+            self.posting.abort_all();
+            self.ledger.expire(now.mono);
         }
     }
 
