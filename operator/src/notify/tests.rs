@@ -183,6 +183,15 @@ async fn a_follower_is_silent_and_knows_what_is_new_once_it_leads() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_ends_nothing() {
+    let mut notifier = Notifier::new("prod", Clock::start(), Counts::default());
+    notifier.follow(&picture(Moment::Doubt), None);
+    assert_eq!(notifier.ledger.firing(), 1);
+    notifier.follow(&Picture { state: None, ..picture(Moment::Doubt) }, None);
+    assert_eq!(notifier.ledger.firing(), 1);
+}
+
+#[tokio::test]
 async fn a_replica_that_is_fenced_out_says_so_although_it_does_not_lead() {
     let mut receiver = Receiver::answering(&[]).await;
     let rig = Rig::start(&receiver.webhook());
