@@ -10,7 +10,7 @@ use crate::{
     conditions::{self, Condition},
     later::Later,
     rules,
-    text::{Label, ObjectName},
+    text::{Label, ObjectName, WebUrl},
 };
 
 /// The name that every fleet object has.
@@ -74,11 +74,11 @@ pub struct FleetSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover_policy: Option<ObjectName>,
 
-    /// Where events are sent. Example: a webhook.
+    /// Who is told of doubts, runs, and whatever waits for a person: one webhook that takes what Alertmanager sends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(validation = rules::refuse("self.size() == 0", "watch the events of this namespace instead"))]
-    pub notifications: Vec<Later>,
+    #[schemars(length(max = 1))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub notifications: Vec<Notification>,
 
     /// An outside address that is told regularly that Lifeboat is alive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +101,17 @@ pub struct Vantage {
 
 fn yes() -> bool {
     true
+}
+
+/// A receiver of alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// Name of the receiver, which messages carry. Example: `on-call`.
+    pub name: Label,
+    /// Where alerts are posted, in the shape of Alertmanager's webhook (version 4). Redirects are not followed. Example:
+    /// `https://alerts.example.com/lifeboat`.
+    pub url: WebUrl,
 }
 
 /// Where the control plane stands.

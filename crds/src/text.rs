@@ -112,3 +112,9 @@ text!(
     "self.matches('^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$')",
     "write one status or a range, e.g. 200 or 200-399"
 );
+text!(
+    /// The address of a web page or a receiver: no user, no fragment.
+    WebUrl, max 1024,
+    r"self.matches('^https?://([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?|\\[[0-9a-f:.]{2,45}\\])(:[0-9]{1,5})?(/[-A-Za-z0-9._~:/?@!$&()*+,;=%]*)?$')",
+    "write http:// or https://, a host, and if needed a port and a path, without user or fragment, e.g. https://alerts.example.com/hook"
+);

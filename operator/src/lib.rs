@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! watch -> Input -> Engine -> Commit -> register -> Committed -> Command -> agents -> Outcome -> Input
-//!                         \-> Picture -> project, place, status API
+//!                         \-> Picture -> project, place, notify, status API
 //! ```
 
 pub mod agents;
 pub mod drive;
 pub mod kill_point;
 pub mod metrics;
+pub mod notify;
 pub mod place;
 pub mod project;
 pub mod register;
@@ -52,6 +53,7 @@ pub struct Settings {
 pub async fn run(client: Client, settings: Settings, stop: CancellationToken) {
     let Settings { namespace, identity, listener, mut registry } = settings;
     let metrics = Metrics::register(&mut registry);
+    let counts = notify::Counts::register(&mut registry);
     let clock = Clock::start();
     let (inputs, incoming) = mpsc::channel(INPUTS_MAX);
     let (seen_sender, seen) = channel::channel(watch::Seen::default());
@@ -75,6 +77,8 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) {
     tasks.spawn(placer.run(seen.clone(), shown.clone(), stop.clone()));
     let scorer = scores::Scorer::new(&client, &namespace, clock);
     tasks.spawn(scorer.run(shown.clone(), reports, scores_sender, stop.clone()));
+    let notifier = notify::Notifier::new(&namespace, clock, counts);
+    tasks.spawn(notifier.run(seen.clone(), shown.clone(), stop.clone()));
     let projector = project::Projector::new(client.clone(), &namespace, register);
     tasks.spawn(projector.run(seen, shown.clone(), scores.clone(), stop.clone()));
     tasks.spawn(show::run(shown, scores, snapshots_sender, stop.clone()));

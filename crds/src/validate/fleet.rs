@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::Duration,
 };
 
@@ -17,6 +18,38 @@ use crate::{failover_policy as policy_api, fleet as fleet_api, geode as geode_ap
 /// Regions with a vantage that automation needs: the subject's own and two others.
 const AUTOMATIC_REGIONS_MIN: usize = 3;
 
+/// Receivers that a fleet may name.
+const NOTIFICATIONS_MAX: usize = 1;
+
+/// Where a page of the web, or a receiver, is found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebAddress {
+    /// By HTTPS.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path with query. It may hold a token, so it is never printed.
+    pub path: String,
+}
+
+impl fmt::Debug for WebAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}/...", self.host, self.port)
+    }
+}
+
+/// Who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// The receiver's name.
+    pub name: String,
+    /// Where it listens.
+    pub address: WebAddress,
+}
+
 /// What the `Fleet` object itself says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetHeader {
@@ -30,6 +63,8 @@ pub struct FleetHeader {
     pub vantages: BTreeMap<VantageName, RegionName>,
     /// Name of the policy in force.
     pub failover_policy: Option<String>,
+    /// Who is told of alerts.
+    pub webhook: Option<Webhook>,
 }
 
 /// The header of a fleet object.
@@ -54,7 +89,23 @@ pub fn fleet(object: &fleet_api::Fleet) -> Result<FleetHeader, Invalid> {
         hub_geode,
         vantages,
         failover_policy: spec.failover_policy.as_ref().map(ToString::to_string),
+        webhook: webhook(&spec.notifications)?,
     })
+}
+
+fn webhook(notifications: &[fleet_api::Notification]) -> Result<Option<Webhook>, Invalid> {
+    if notifications.len() > NOTIFICATIONS_MAX {
+        return Err(Invalid::Count {
+            field: "spec.notifications".into(),
+            remedy: "name one receiver; let it pass alerts on to others",
+            found: notifications.len(),
+        });
+    }
+    let Some(notification) = notifications.first() else { return Ok(None) };
+    Ok(Some(Webhook {
+        name: parse::label("spec.notifications[0].name", &notification.name)?.to_owned(),
+        address: parse::url("spec.notifications[0].url", &notification.url)?,
+    }))
 }
 
 fn automation(automation: Automation, vantages: &BTreeMap<VantageName, RegionName>) -> Result<(), Invalid> {

@@ -12,7 +12,7 @@ mod stamp;
 mod tests;
 mod traffic;
 
-pub use fleet::{FleetHeader, failover_policy, fleet, geode, policy_defaults};
+pub use fleet::{FleetHeader, WebAddress, Webhook, failover_policy, fleet, geode, policy_defaults};
 pub use runs::{Home, HomeChoice, RunRequest, TenantRequest, Tier, failover, tenant};
 pub use snapshot::{LeftOut, Objects, Placed, placed, snapshot};
 pub use stamp::stamp;

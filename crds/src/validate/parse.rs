@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     ops::RangeInclusive,
     time::Duration,
 };
 
-use super::Invalid;
+use super::{Invalid, WebAddress};
 use crate::text::{
-    Degrees, GoDuration, HostName, IpText, Label, PercentText, SocketText, StatusRange, ZoneApex,
+    Degrees, GoDuration, HostName, IpText, Label, PercentText, SocketText, StatusRange, WebUrl, ZoneApex,
 };
 
 type Result<T> = std::result::Result<T, Invalid>;
@@ -68,6 +68,47 @@ pub(super) fn socket(field: &str, text: &SocketText) -> Result<SocketAddr> {
         .ok()
         .filter(|address: &SocketAddr| address.port() != 0)
         .ok_or_else(|| form(field, &text.0, SocketText::REMEDY))
+}
+
+/// The parts of a URL.
+pub(super) fn url(field: &str, text: &WebUrl) -> Result<WebAddress> {
+    // A URL may hold a token, and a refusal is shown in a status.
+    web_address(&text.0).ok_or_else(|| form(field, "something that is not repeated here", WebUrl::REMEDY))
+}
+
+fn web_address(text: &str) -> Option<WebAddress> {
+    const MARKS: &[u8] = b"-._~:/?@!$&()*+,;=%";
+    let (tls, rest) = match text.split_once("://")? {
+        ("http", rest) => (false, rest),
+        ("https", rest) => (true, rest),
+        _ => return None,
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let good_path = path.bytes().all(|c| c.is_ascii_alphanumeric() || MARKS.contains(&c));
+    // The brackets around an IPv6 address keep its colons apart from the port's.
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (address.parse::<Ipv6Addr>().ok()?.to_string(), port.strip_prefix(':')),
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host.to_owned(), Some(port)),
+            None => (authority.to_owned(), None),
+        },
+    };
+    let good_host = host.contains(':') || (host.len() <= 253 && host.split('.').all(is_label));
+    let port = match port {
+        None => {
+            if tls {
+                443
+            } else {
+                80
+            }
+        }
+        Some(port) if port.bytes().all(|c| c.is_ascii_digit()) => {
+            port.parse().ok().filter(|port| *port > 0)?
+        }
+        Some(_) => return None,
+    };
+    let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
+    (good_host && good_path && text.len() <= 1024).then_some(WebAddress { tls, host, port, path })
 }
 
 /// A duration within bounds.

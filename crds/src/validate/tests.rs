@@ -51,6 +51,31 @@ fn a_stamp_arrives_whole() {
 }
 
 #[test]
+fn a_webhook_arrives_in_parts_and_its_path_is_not_printed() {
+    let webhook = |url: &str| {
+        let spec = json!({ "spec": { "notifications": [{ "name": "on-call", "url": url }] } });
+        fleet(&typed(&bent("Fleet", &spec))).unwrap().webhook.unwrap()
+    };
+    let parts = |url: &str| {
+        let WebAddress { tls, host, port, path } = webhook(url).address;
+        (tls, host, port, path)
+    };
+    assert_eq!(
+        parts("https://alerts.example.com/hook?token=secret"),
+        (true, "alerts.example.com".into(), 443, "/hook?token=secret".into())
+    );
+    assert_eq!(parts("http://127.0.0.1:9093"), (false, "127.0.0.1".into(), 9093, "/".into()));
+    assert_eq!(parts("http://[::1]/a"), (false, "::1".into(), 80, "/a".into()));
+    for url in ["http://a:0/", "http://a:65536/", "http://[:::]/", "http://a..b/"] {
+        let spec = json!({ "spec": { "notifications": [{ "name": "on-call", "url": url }] } });
+        assert!(matches!(fleet(&typed(&bent("Fleet", &spec))), Err(Invalid::Form { .. })), "{url}");
+    }
+    let printed = format!("{:?}", webhook("https://alerts.example.com/hook?token=secret"));
+    assert!(printed.contains("https://alerts.example.com:443") && !printed.contains("secret"), "{printed}");
+    assert_eq!(fleet(&typed(&sample("Fleet"))).unwrap().webhook, None);
+}
+
+#[test]
 fn a_zone_arrives_whole() {
     let shared =
         json!({ "spec": { "routing": "Shared", "hosts": ["www.app.example.com", "app.example.com."] } });
@@ -82,6 +107,11 @@ fn the_defaults_are_those_of_the_design() {
 fn every_kind_of_refusal_says_its_sentence() {
     let cases = [
         ("Form", "Stamp", json!({ "spec": { "geode": "West" } })),
+        (
+            "Form",
+            "Fleet",
+            json!({ "spec": { "notifications": [{ "name": "a", "url": "alerts.example.com" }] } }),
+        ),
         ("Form", "Geode", json!({ "spec": { "coordinates": { "latitude": "91", "longitude": "0" } } })),
         ("Form", "TrafficPolicy", json!({ "spec": { "routing": "Shared", "hosts": ["www.example.org"] } })),
         ("Bounds", "Stamp", json!({ "spec": { "buckets": 257 } })),
@@ -92,6 +122,14 @@ fn every_kind_of_refusal_says_its_sentence() {
             json!({ "spec": { "vantages": [{ "name": "a", "region": "b" }, { "name": "a", "region": "c" }] } }),
         ),
         ("Count", "Fleet", json!({ "spec": { "vantages": [{ "name": "a", "region": "b" }] } })),
+        (
+            "Count",
+            "Fleet",
+            json!({ "spec": { "notifications": [
+                { "name": "a", "url": "http://a" },
+                { "name": "b", "url": "http://b" }
+            ] } }),
+        ),
         ("Count", "Stamp", json!({ "spec": { "probes": [] } })),
         (
             "Count",

@@ -11,7 +11,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use crds::validate::{self, LeftOut, Objects};
+use crds::validate::{self, LeftOut, Objects, Webhook};
 use futures::{Stream, StreamExt, stream};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -46,6 +46,8 @@ const LISTS_MAX: usize = 4;
 pub struct Seen {
     /// Objects that are not in the snapshot, with the reason.
     pub left_out: Vec<LeftOut>,
+    /// Who is told of alerts.
+    pub webhook: Option<Webhook>,
     /// Zone -> the policy it comes from, and the name of the Secret with its key.
     pub roads: BTreeMap<ZoneName, RoadRef>,
     /// Tenants as placement sees them.
@@ -325,8 +327,10 @@ impl Collector {
             let road = policy.spec.roads.iter().find_map(|road| road.dns_update.as_ref())?;
             Some((zone, RoadRef { policy: policy.name_any(), secret: road.tsig_secret_name.to_string() }))
         });
+        let fleet = self.fleets.get(crds::FLEET).and_then(|fleet| validate::fleet(fleet).ok());
         Seen {
             left_out,
+            webhook: fleet.and_then(|header| header.webhook),
             roads: roads.collect(),
             tenants: Arc::new(tenants.map(|tenant| (tenant.name.clone(), tenant)).collect()),
             stamp_labels: self

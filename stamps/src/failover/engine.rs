@@ -164,6 +164,8 @@ pub struct Picture {
     pub zones: BTreeMap<ZoneName, ZoneSeen>,
     /// Effects that are not done, with the reason.
     pub troubles: Vec<String>,
+    /// Zones whose fence keeps this fleet out, as this replica found it when it last tried as the leader.
+    pub fenced: BTreeMap<ZoneName, FenceSeen>,
     /// Whether this replica leads.
     pub leading: bool,
 }
@@ -198,6 +200,7 @@ pub struct Engine {
     derived: Option<Derived>,
     performing: BTreeMap<Key, Command>,
     retry: BTreeMap<Key, (u32, Mono)>,
+    fenced: BTreeMap<ZoneName, FenceSeen>,
     ages: Ages,
     /// Until then the Gate counts as one that cannot be read.
     gate_unread: Option<Mono>,
@@ -229,6 +232,7 @@ impl Engine {
             derived: None,
             performing: BTreeMap::new(),
             retry: BTreeMap::new(),
+            fenced: BTreeMap::new(),
             ages: Ages::default(),
             gate_unread: None,
             clock: (0, Mono::default()),
@@ -369,6 +373,7 @@ impl Engine {
         let Some(command) = self.performing.remove(&key) else { return };
         let assumed = planted(Mutant::UnknownIsDone) && matches!(outcome, Outcome::Unknown { .. });
         let outcome = if assumed { Outcome::Done } else { outcome };
+        self.note_fence(&key, &outcome);
         if let Outcome::Fenced { by: FenceSeen::Newer(point) } = &outcome
             && self.leading().is_some_and(|epoch| point.epoch > epoch)
         {
@@ -395,6 +400,18 @@ impl Engine {
         };
         self.settled.insert(key, Settled { outcome, content });
         self.changed = true;
+    }
+
+    /// Remembers who keeps us out of a zone. A newer commit of our own epoch does not: what it wants is sent next.
+    fn note_fence(&mut self, key: &Key, outcome: &Outcome) {
+        let Key::Zone { zone, .. } = key else { return };
+        let ours = self.leading().unwrap_or_default();
+        match outcome {
+            Outcome::Done => drop(self.fenced.remove(zone)),
+            Outcome::Fenced { by: FenceSeen::Newer(point) } if point.epoch <= ours => {}
+            Outcome::Fenced { by } => drop(self.fenced.insert(zone.clone(), by.clone())),
+            Outcome::NotDone { .. } | Outcome::Refused { .. } | Outcome::Unknown { .. } => {}
+        }
     }
 
     /// Decides, and sends what was decided to the register. One commit at a time.
@@ -455,6 +472,10 @@ impl Engine {
         let running = if self.leading().is_some() { self.clock_ms(now) } else { 0 };
         self.clock = (state.clock_ms.max(running), now.mono);
         self.ages.follow(&state, now);
+        if state.leader != self.me {
+            // Whoever leads now finds out for itself.
+            self.fenced.clear();
+        }
         self.withdrawn.retain(|name| state.runs.get(name).is_some_and(|run| !run.phase.is_end()));
         let committed = Committed::new(state);
         if let (Some(fleet), false) = (&self.fleet, self.settled.is_empty() && self.retry.is_empty()) {
@@ -562,6 +583,7 @@ impl Engine {
             assessment: self.assessment.clone(),
             zones: self.zones.clone(),
             troubles,
+            fenced: self.fenced.clone(),
             leading: self.leading().is_some(),
         })));
     }

@@ -61,7 +61,15 @@ pub fn picture(moment: Moment) -> Picture {
     } else {
         Vec::new()
     };
-    Picture { state: Some(state), fleet: Some(fleet), assessment, zones, troubles, leading: true }
+    Picture {
+        state: Some(state),
+        fleet: Some(fleet),
+        assessment,
+        zones,
+        troubles,
+        leading: true,
+        ..Picture::default()
+    }
 }
 
 /// One stamp of each kind of score; the others have none yet.

@@ -108,7 +108,7 @@ fn not_known(picture: &Picture) -> Headline {
     }
 }
 
-fn of_run(name: &RunName, run: &Run) -> Headline {
+pub(super) fn of_run(name: &RunName, run: &Run) -> Headline {
     let step = run.current().map_or(String::new(), |step| {
         let number = run.steps.iter().position(|s| s.kind == step.kind).unwrap_or(0) + 1;
         format!(", step {number} of {} ({:?})", run.steps.len(), step.kind)
@@ -152,7 +152,7 @@ fn hold() -> String {
 }
 
 /// Subjects in doubt by the register or by what is seen now. A stamp of a doubted geode is the geode's matter.
-fn doubted(state: &FleetState, fleet: &Fleet, assessment: &Assessment) -> BTreeSet<Subject> {
+pub(super) fn doubted(state: &FleetState, fleet: &Fleet, assessment: &Assessment) -> BTreeSet<Subject> {
     let geodes = assessment.geodes.iter().filter(|(_, finding)| finding.doubt());
     let seen = geodes.map(|(name, _)| Subject::Geode(name.clone()));
     let stamps = assessment.stamps.iter().filter(|(_, finding)| finding.doubt());
@@ -168,7 +168,12 @@ fn doubted(state: &FleetState, fleet: &Fleet, assessment: &Assessment) -> BTreeS
     all
 }
 
-fn of_doubt(subject: &Subject, state: &FleetState, fleet: &Fleet, assessment: &Assessment) -> Headline {
+pub(super) fn of_doubt(
+    subject: &Subject,
+    state: &FleetState,
+    fleet: &Fleet,
+    assessment: &Assessment,
+) -> Headline {
     let (finding, hold_window) = match subject {
         Subject::Geode(name) => (assessment.geodes.get(name), fleet.policy.detection.geode_hold),
         Subject::Stamp(name) => (assessment.stamps.get(name), fleet.policy.detection.stamp_hold),

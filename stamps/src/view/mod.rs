@@ -3,6 +3,7 @@
 //! Everything here follows from what the engine projects ([`Picture`]) and from scores. Whatever is not well has an
 //! [`Alarm`]: why, and what to do now with the next command in it.
 
+pub mod alerts;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod fleet;

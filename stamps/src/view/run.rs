@@ -140,7 +140,8 @@ pub(super) fn alarm(name: &RunName, run: &Run) -> Option<Alarm> {
     Some(Alarm { why: run.reason.clone(), what_now: what_now.to_owned(), command })
 }
 
-fn describe(name: &RunName) -> String {
+/// The command that shows a run whole.
+pub(super) fn describe(name: &RunName) -> String {
     format!("kubectl describe failover {name}")
 }
 

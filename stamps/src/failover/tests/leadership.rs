@@ -18,6 +18,15 @@ fn performs(outputs: &[Output]) -> Vec<Key> {
     keys.filter(|key| matches!(key, Key::Zone { .. })).collect()
 }
 
+/// The last picture.
+fn shown(outputs: &[Output]) -> Picture {
+    let picture = outputs.iter().rev().find_map(|output| match output {
+        Output::Project(picture) => Some((**picture).clone()),
+        _ => None,
+    });
+    picture.expect("a picture")
+}
+
 /// A register that `b` leads, with the routes of `rig`.
 fn led_by_b(rig: &Rig) -> FleetState {
     let mut state = rig.state().clone();
@@ -97,8 +106,31 @@ fn a_fence_above_our_epoch_ends_our_leadership() {
     let (state, ..) = commit(rig.ask_for_route_ttl(7));
     let sent = performs(&rig.ask(Input::Stored(Box::new(state.clone()))));
     let newer = Point { epoch: state.point.epoch + 1, seq: 0 };
-    rig.ask(Input::Outcome(sent[0].clone(), Outcome::Fenced { by: FenceSeen::Newer(newer) }));
+    let outputs = rig.ask(Input::Outcome(sent[0].clone(), Outcome::Fenced { by: FenceSeen::Newer(newer) }));
     assert_eq!(rig.engine.leading(), None);
+    // It is the one who found it, and says so until somebody else leads.
+    assert!(shown(&outputs).fenced.values().eq([&FenceSeen::Newer(newer)]), "{outputs:?}");
+    let outputs = rig.ask(Input::Stored(Box::new(led_by_b(&rig))));
+    assert!(shown(&outputs).fenced.is_empty(), "{outputs:?}");
+}
+
+#[test]
+fn a_fence_of_our_own_epoch_keeps_nobody_out_and_a_hold_does_until_an_update_is_taken() {
+    let mut rig = Rig::leading();
+    let (state, ..) = commit(rig.ask_for_route_ttl(7));
+    let sent = performs(&rig.ask(Input::Stored(Box::new(state.clone()))));
+    let newer = FenceSeen::Newer(Point { seq: state.point.seq + 1, ..state.point });
+    for (outcome, keeps_out) in [
+        (Outcome::Fenced { by: newer }, None),
+        (Outcome::Fenced { by: FenceSeen::Hold }, Some(FenceSeen::Hold)),
+        (Outcome::Unknown { reason: "no answer".into() }, Some(FenceSeen::Hold)),
+        (Outcome::Done, None),
+    ] {
+        let fenced = shown(&rig.ask(Input::Outcome(sent[0].clone(), outcome.clone()))).fenced;
+        assert_eq!(fenced.into_values().next(), keeps_out, "{outcome:?}");
+        rig.step(1_000);
+        rig.ask(Input::Tick); // it is tried again
+    }
 }
 
 #[test]
