@@ -344,10 +344,7 @@ fn verdict(finding: Option<&Finding>) -> Verdict {
 }
 
 fn verdict_text(finding: Option<&Finding>) -> String {
-    match finding {
-        Some(finding) if finding.cut_off => "CutOff".to_owned(),
-        finding => format!("{:?}", verdict(finding)),
-    }
+    format!("{:?}", verdict(finding))
 }
 
 /// `Available`, with the regions that say so; ages and counts stand in the status API.
@@ -356,6 +353,7 @@ fn available(finding: Option<&Finding>) -> Available {
         Verdict::Healthy => (Truth::True, "Healthy"),
         Verdict::Degraded => (Truth::True, "Degraded"),
         Verdict::Unhealthy => (Truth::False, "Unhealthy"),
+        Verdict::CutOff => (Truth::False, "CutOff"),
         Verdict::Unknown => (Truth::Unknown, "Unknown"),
     };
     let says = |voice| -> Vec<&str> {
