@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::Detection;
+use crate::{
+    fleet::Detection,
+    mutants::{Mutant, planted},
+};
 
 /// Ticks that a strip remembers. A hold must be shorter than this many ticks, or no strip can ever show it.
 pub const STRIP_TICKS: u8 = 64;
@@ -131,6 +134,9 @@ fn never_bad(known: u32, by: &Detection) -> Smoothed {
 /// Good ticks in a row that make a vantage say Up after so many falls.
 fn good_needed(falls: u8, by: &Detection) -> u8 {
     let plain = by.recover_ticks.max(1);
+    if planted(Mutant::ForgetsFlaps) {
+        return plain;
+    }
     let damped = u32::from(plain) << falls.saturating_sub(1).min(8);
     u8::try_from(damped).unwrap_or(u8::MAX).min(DAMPED_TICKS_MAX.max(plain))
 }

@@ -37,6 +37,8 @@ pub(super) struct Rig {
     pub(super) commits_say: VecDeque<Input>,
     /// What the live look at the Gate comes to, unless it is open.
     pub(super) gate_says: Option<Input>,
+    /// A vantage whose reports have stopped.
+    pub(super) silent: Option<VantageName>,
     requests: BTreeMap<RunName, Request>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
     version: u64,
@@ -58,6 +60,7 @@ impl Rig {
             agents_say: None,
             commits_say: VecDeque::new(),
             gate_says: None,
+            silent: None,
             requests: BTreeMap::new(),
             samples: BTreeMap::new(),
             version: 0,
@@ -132,9 +135,12 @@ impl Rig {
         }
     }
 
-    /// Every vantage adds a tick and reports.
+    /// Every vantage but the silent one adds a tick and reports.
     pub(super) fn report(&mut self, see: &dyn Fn(&VantageName, &StampName) -> Tick) {
         for (vantage, region) in self.fleet.vantages.clone() {
+            if self.silent.as_ref() == Some(&vantage) {
+                continue;
+            }
             let mut samples = BTreeMap::new();
             for stamp in self.fleet.stamps.keys() {
                 let sample = self.samples.entry((vantage.clone(), stamp.clone())).or_default();
