@@ -111,6 +111,21 @@ fn one_region_that_sees_it_flap_is_outvoted() {
     assert_eq!(flaps(&["neu-a", "eus-a"]), Verdict::Degraded);
 }
 
+#[test]
+fn who_sees_it_recover_and_who_sees_it_down_agree_that_it_is_not_up() {
+    let mut fleet = fixtures::fleet(3, 1);
+    fleet.vantages.insert("neu-b".into(), "neu".into());
+    let neu = |a: &str, b: &str| {
+        let table = table(&fleet, |vantage, _| sample(if vantage.as_str() == "neu-b" { b } else { a }));
+        assess(&fleet, &table).stamps[&"weu-1".into()].regions[&"neu".into()].voice
+    };
+    let (up, recovering, down) = ("++++++++", &*fallen(2, 6), "+++++----");
+    assert_eq!(neu(recovering, down), Voice::Recovering);
+    assert_eq!(neu(recovering, recovering), Voice::Recovering);
+    assert_eq!(neu(recovering, up), Voice::Unknown);
+    assert_eq!(neu(down, up), Voice::Unknown);
+}
+
 fn any_ticks() -> impl Strategy<Value = String> {
     let run = prop_oneof![
         4 => (Just("+"), 1usize..30),

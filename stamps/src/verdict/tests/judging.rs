@@ -103,10 +103,10 @@ fn the_last_report_of_a_vantage_that_died_with_its_region_is_no_cut_off() {
         ("++++++++++++", second * 3, Verdict::CutOff),
         ("++++++++++++", second * 4, Verdict::Unhealthy),
         ("++++++++++++", second * 20, Verdict::Unhealthy),
-        ("+++++++++???", second * 0, Verdict::CutOff),
-        ("++++++++????", second * 0, Verdict::Unhealthy),
+        ("+++++++++???", Duration::ZERO, Verdict::CutOff),
+        ("++++++++????", Duration::ZERO, Verdict::Unhealthy),
         ("++++++++++--", second * 1, Verdict::CutOff),
-        ("++++++++----", second * 0, Verdict::Unhealthy),
+        ("++++++++----", Duration::ZERO, Verdict::Unhealthy),
     ] {
         let (stamp, geode) = seen_inside(ticks, age);
         assert_eq!(
@@ -156,8 +156,8 @@ fn one_living_vantage_of_two_is_enough_to_be_cut_off() {
 #[test]
 fn until_the_hold_is_over_the_advisory_counts_it() {
     let mut fleet = fixtures::fleet(3, 1);
-    fleet.policy.detection.stamp_hold = Duration::from_secs(60);
-    fleet.policy.detection.geode_hold = Duration::from_secs(120);
+    fleet.policy.detection.stamp_hold = Duration::from_mins(1);
+    fleet.policy.detection.geode_hold = Duration::from_mins(2);
     let (stamp, geode) = weu(&fleet, &weu_down_for(&fleet, &["weu-a", "neu-a", "eus-a"]));
     assert_eq!(stamp.advisory.as_deref(), Some("the evidence has stood for 4 s of the 60 s that it must"));
     assert_eq!(geode.advisory.as_deref(), Some("the evidence has stood for 4 s of the 120 s that it must"));

@@ -79,7 +79,9 @@ proptest! {
         let mut messy = Table::default();
         let mut deliveries = deliveries;
         deliveries.sort_by_key(|(_, upto)| *upto);
-        deliveries.into_iter().for_each(|(at, upto)| messy.put(report(at, upto), true));
+        for (at, upto) in deliveries {
+            messy.put(report(at, upto), true);
+        }
         newest(&mut messy);
         newest(&mut messy);
         prop_assert_eq!(assess(&fleet, &messy), assess(&fleet, &clean));
