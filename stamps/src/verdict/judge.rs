@@ -177,8 +177,12 @@ pub(super) type Eyes<'a> = BTreeMap<&'a VantageName, Result<&'a Seat, Silence>>;
 pub fn assess(fleet: &Fleet, table: &Table) -> Assessment {
     let eyes: Eyes<'_> =
         fleet.vantages.iter().map(|(name, region)| (name, eye(table.seats.get(name), region))).collect();
-    let stamps: BTreeMap<StampName, Finding> =
-        fleet.stamps.values().map(|stamp| (stamp.name.clone(), stamp::judge(fleet, &eyes, stamp))).collect();
+    let regions = fleet.vantage_regions();
+    let stamps: BTreeMap<StampName, Finding> = fleet
+        .stamps
+        .values()
+        .map(|stamp| (stamp.name.clone(), stamp::judge(fleet, &regions, &eyes, stamp)))
+        .collect();
     let geodes = fleet
         .geodes
         .values()

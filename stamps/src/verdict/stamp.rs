@@ -1,6 +1,9 @@
 //! From the vantages' strips to the verdict on a stamp: vantages of a region by majority, then regions, never its own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     fleet::{Detection, Fleet, Stamp},
@@ -12,7 +15,12 @@ use crate::{
     },
 };
 
-pub(super) fn judge(fleet: &Fleet, eyes: &Eyes<'_>, stamp: &Stamp) -> Finding {
+pub(super) fn judge(
+    fleet: &Fleet,
+    regions: &BTreeSet<&RegionName>,
+    eyes: &Eyes<'_>,
+    stamp: &Stamp,
+) -> Finding {
     let votes: BTreeMap<VantageName, Vote> = fleet
         .vantages
         .iter()
@@ -20,10 +28,9 @@ pub(super) fn judge(fleet: &Fleet, eyes: &Eyes<'_>, stamp: &Stamp) -> Finding {
             (name.clone(), vote(eyes[name], region.clone(), stamp, &fleet.policy.detection))
         })
         .collect();
-    let regions = fleet
-        .vantage_regions()
-        .into_iter()
-        .map(|region| (region.clone(), majority(votes.values().filter(|vote| vote.region == *region))))
+    let regions = regions
+        .iter()
+        .map(|region| ((*region).clone(), majority(votes.values().filter(|vote| vote.region == **region))))
         .collect();
     let mut finding = Finding {
         verdict: Verdict::Unknown,
@@ -80,7 +87,7 @@ fn is_cut_off(finding: &Finding, eyes: &Eyes<'_>, stamp: &Stamp) -> bool {
             Vote { voice, ..vote.clone() }
         })
         .collect();
-    majority(&inside).voice == Voice::Up
+    majority(inside.iter()).voice == Voice::Up
 }
 
 fn vote(eye: Result<&Seat, Silence>, region: RegionName, stamp: &Stamp, by: &Detection) -> Vote {
@@ -122,34 +129,30 @@ fn vote(eye: Result<&Seat, Silence>, region: RegionName, stamp: &Stamp, by: &Det
 
 /// A region speaks when at least half of its expected vantages can tell, and more than half of those agree. Those that
 /// see it recover and those that see it down agree that it is not Up.
-fn majority<'a>(votes: impl IntoIterator<Item = &'a Vote>) -> RegionSays {
-    let votes: Vec<&Vote> = votes.into_iter().collect();
-    let lasting = |voices: &[Voice]| {
-        let mut lasting: Vec<Duration> =
-            votes.iter().filter(|vote| voices.contains(&vote.voice)).map(|vote| vote.lasting).collect();
-        lasting.sort_unstable_by(|a, b| b.cmp(a));
-        lasting
-    };
-    let (up, down) = (lasting(&[Voice::Up]), lasting(&[Voice::Down]));
-    let not_up = lasting(&[Voice::Down, Voice::Recovering]);
-    let known = up.len() + not_up.len();
+fn majority<'a>(votes: impl Iterator<Item = &'a Vote>) -> RegionSays {
+    let votes: Vec<&Vote> = votes.collect();
+    let [up, down, recovering] = [Voice::Up, Voice::Down, Voice::Recovering]
+        .map(|voice| votes.iter().filter(|vote| vote.voice == voice).count());
+    let known = up + down + recovering;
     let mut says = RegionSays {
-        up: up.len() as u64,
-        down: down.len() as u64,
+        up: up as u64,
+        down: down as u64,
         of: known as u64,
         failure: votes.iter().filter(|vote| vote.voice == Voice::Down).find_map(|vote| vote.failure),
         ..RegionSays::default()
     };
-    if known * 2 < votes.len() {
-        return says;
-    }
+    let needed = known / 2 + 1;
+    let agreed: &[Voice] = match () {
+        () if known * 2 < votes.len() => return says,
+        () if up >= needed => &[Voice::Up],
+        () if down >= needed => &[Voice::Down],
+        () if recovering + down >= needed => &[Voice::Recovering, Voice::Down],
+        () => return says,
+    };
     // The majority has stood for as long as its last necessary member has.
-    let last_needed = known / 2;
-    for (voice, lasting) in [(Voice::Up, up), (Voice::Recovering, not_up), (Voice::Down, down)] {
-        if let Some(lasting) = lasting.get(last_needed) {
-            says.voice = voice;
-            says.lasting = *lasting;
-        }
-    }
+    let mut lasting: Vec<Duration> =
+        votes.iter().filter(|vote| agreed.contains(&vote.voice)).map(|vote| vote.lasting).collect();
+    lasting.sort_unstable_by(|a, b| b.cmp(a));
+    (says.voice, says.lasting) = (agreed[0], lasting[needed - 1]);
     says
 }
