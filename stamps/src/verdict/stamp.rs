@@ -142,12 +142,16 @@ fn majority<'a>(votes: impl Iterator<Item = &'a Vote>) -> RegionSays {
         ..RegionSays::default()
     };
     let needed = known / 2 + 1;
-    let agreed: &[Voice] = match () {
-        () if known * 2 < votes.len() => return says,
-        () if up >= needed => &[Voice::Up],
-        () if down >= needed => &[Voice::Down],
-        () if recovering + down >= needed => &[Voice::Recovering, Voice::Down],
-        () => return says,
+    let agreed: &[Voice] = if known * 2 < votes.len() {
+        return says;
+    } else if up >= needed {
+        &[Voice::Up]
+    } else if down >= needed {
+        &[Voice::Down]
+    } else if recovering + down >= needed {
+        &[Voice::Recovering, Voice::Down]
+    } else {
+        return says;
     };
     // The majority has stood for as long as its last necessary member has.
     let mut lasting: Vec<Duration> =

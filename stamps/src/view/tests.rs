@@ -8,6 +8,7 @@ use crate::{
     failover::{Event, Phase, Subject},
     fleet::Automation,
     names::RunName,
+    verdict::Verdict,
 };
 
 fn views(moment: Moment) -> Views {
@@ -89,6 +90,21 @@ fn a_doubt_that_a_rule_holds_says_which() {
 }
 
 #[test]
+fn a_geode_that_is_degraded_without_a_doubt_has_a_line_that_says_so() {
+    let mut picture = picture(Moment::Well);
+    let weu = picture.assessment.geodes.get_mut(&"weu".into()).unwrap();
+    weu.verdict = Verdict::Degraded;
+    weu.sentence = "Degraded: 1 of 2 stamps not Healthy (weu-1 is Degraded)".to_owned();
+    let line = first(&picture);
+    assert_eq!(line.kind, HeadlineKind::Attention);
+    assert_eq!(
+        line.sentence,
+        "geode/weu is no target until it is Healthy (Degraded: 1 of 2 stamps not Healthy (weu-1 is Degraded))"
+    );
+    assert_eq!(line.alarm.unwrap().command, "kubectl describe geode weu");
+}
+
+#[test]
 fn one_region_alone_starts_no_countdown() {
     let mut picture = picture(Moment::Doubt);
     for finding in picture.assessment.geodes.values_mut() {
@@ -145,7 +161,7 @@ fn nothing_is_red_without_a_way_out() {
                 "{alarm:?}"
             );
         }
-        for geode in views.geodes.iter().filter(|geode| geode.verdict != crate::verdict::Verdict::Healthy) {
+        for geode in views.geodes.iter().filter(|geode| geode.verdict != Verdict::Healthy) {
             assert!(geode.alarm.is_some(), "{}", geode.name);
         }
     }
