@@ -29,7 +29,7 @@ use crate::{
     selectable = ".spec.lifecycle",
     validation = rules::named_by_label(),
     validation = rules::epoch_of_status(),
-    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict", description = "Healthy, Degraded, Unhealthy or Unknown, as seen from outside."),
+    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict", description = "Healthy, Degraded, Unhealthy, CutOff or Unknown, as seen from outside."),
     printcolumn(name = "Evacuable", type_ = "string", json_path = r#".status.conditions[?(@.type=="Evacuable")].status"#, description = "Whether a failover away from it would work now."),
     printcolumn(name = "Share", type_ = "string", json_path = ".status.share", description = "Buckets that it serves, of all."),
     printcolumn(name = "Nines", type_ = "string", json_path = ".status.nines", description = "Availability; - while it cannot be told."),

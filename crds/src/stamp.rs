@@ -31,7 +31,7 @@ use crate::{
     validation = rules::named_by_label(),
     validation = rules::epoch_of_status(),
     printcolumn(name = "Geode", type_ = "string", json_path = ".spec.geode"),
-    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict", description = "Healthy, Degraded, Unhealthy or Unknown."),
+    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict", description = "Healthy, Degraded, Unhealthy, CutOff or Unknown."),
     printcolumn(name = "Nines", type_ = "string", json_path = ".status.nines", description = "Availability; - while it cannot be told."),
     printcolumn(name = "Share", type_ = "string", json_path = ".status.share", description = "Buckets that it serves, of those at home here."),
     printcolumn(name = "Tenants", type_ = "string", json_path = ".status.tenants", description = "Tenants at home here, of those it may have."),
@@ -329,7 +329,7 @@ pub struct StampStatus {
     /// Epoch of the leader that wrote this. Never goes down. Example: 1795262400.
     #[serde(default)]
     pub epoch: i64,
-    /// `Healthy`, `Degraded`, `Unhealthy` or `Unknown`.
+    /// `Healthy`, `Degraded`, `Unhealthy`, `Unknown` or `CutOff` (well from inside, down from outside).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub verdict: Option<String>,

@@ -10,6 +10,7 @@ use stamps::{
 use crate::{
     faults::Misfortune,
     replica::Life,
+    sky::Flap,
     world::{Event, World},
 };
 
@@ -83,6 +84,15 @@ impl World {
             Misfortune::StampDown => {
                 self.weather.stamp_down_until.insert(stamp, until);
             }
+            Misfortune::StampFlaps => {
+                let flap = Flap {
+                    from_ms: self.now_ms,
+                    until_ms: until + 20_000,
+                    down_ms: self.rng.between(3_000, 6_000),
+                    up_ms: self.rng.between(5_000, 9_000),
+                };
+                self.weather.flaps.insert(stamp, flap);
+            }
             Misfortune::VantageBlind => self.vantages[vantage].blind_until = until,
             Misfortune::VantageCut => self.vantages[vantage].cut_until = until,
             Misfortune::VantagePartition => self.vantages[vantage].partition = (geode, until),
@@ -123,6 +133,7 @@ impl World {
         self.dns.stuck_until.fill(0);
         self.weather.region_down_until.clear();
         self.weather.stamp_down_until.clear();
+        self.weather.flaps.clear();
         self.vantages.iter_mut().for_each(crate::sky::Vantage::heal);
         let missing = std::mem::take(&mut self.missing);
         self.api.fleet.stamps.extend(missing);
@@ -246,6 +257,7 @@ fn name(kind: Misfortune) -> &'static str {
         Misfortune::SecondaryStuck => "stuck secondaries",
         Misfortune::RegionDown => "region failures",
         Misfortune::StampDown => "stamp failures",
+        Misfortune::StampFlaps => "flapping stamps",
         Misfortune::VantageBlind => "blind vantages",
         Misfortune::VantageCut => "cut vantages",
         Misfortune::VantagePartition => "partitioned vantages",

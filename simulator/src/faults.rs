@@ -30,6 +30,8 @@ pub enum Misfortune {
     RegionDown,
     /// One stamp is down.
     StampDown,
+    /// One stamp is down and up again, and again.
+    StampFlaps,
     /// A vantage's control targets fail.
     VantageBlind,
     /// A vantage's reports do not arrive.
@@ -44,7 +46,7 @@ pub enum Misfortune {
 
 impl Misfortune {
     /// Every one.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Crash,
         Self::Freeze,
         Self::CutFromApi,
@@ -57,6 +59,7 @@ impl Misfortune {
         Self::SecondaryStuck,
         Self::RegionDown,
         Self::StampDown,
+        Self::StampFlaps,
         Self::VantageBlind,
         Self::VantageCut,
         Self::VantagePartition,

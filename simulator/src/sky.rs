@@ -20,6 +20,27 @@ pub struct Weather {
     pub stamp_down_until: BTreeMap<StampName, u64>,
     /// By region.
     pub region_down_until: BTreeMap<GeodeName, u64>,
+    /// Stamps that come and go.
+    pub flaps: BTreeMap<StampName, Flap>,
+}
+
+/// Down and up by turns, beginning with down. The shortest turns are just long enough for a vantage to take note.
+#[derive(Clone, Copy, Debug)]
+pub struct Flap {
+    /// When it begins.
+    pub from_ms: u64,
+    /// When it ends.
+    pub until_ms: u64,
+    /// How long it is down each time.
+    pub down_ms: u64,
+    /// How long it is up each time.
+    pub up_ms: u64,
+}
+
+impl Flap {
+    fn is_down(self, now_ms: u64) -> bool {
+        now_ms < self.until_ms && (now_ms - self.from_ms) % (self.down_ms + self.up_ms) < self.down_ms
+    }
 }
 
 impl Weather {
@@ -28,10 +49,11 @@ impl Weather {
         self.region_down_until.get(&geode.into()).is_some_and(|until| now_ms < *until)
     }
 
-    /// Whether a stamp is down, by itself or with its region.
+    /// Whether a stamp is down just now, by itself or with its region.
     pub fn stamp_down(&self, stamp: &StampName, geode: &GeodeName, now_ms: u64) -> bool {
         self.region_down(geode.as_str(), now_ms)
             || self.stamp_down_until.get(stamp).is_some_and(|until| now_ms < *until)
+            || self.flaps.get(stamp).is_some_and(|flap| flap.is_down(now_ms))
     }
 }
 

@@ -42,6 +42,7 @@ fn what_ships_passes_the_same_seeds_and_every_fault_bites() {
         "commits refused",
         "crashes",
         "cuts from the API server",
+        "flapping stamps",
         "freezes",
         "lying vantages",
         "outcomes told twice",

@@ -36,13 +36,15 @@ pub enum Mutant {
     UnknownIsDone,
     /// What a zone held last is believed although other content was sent since.
     BelievesOldContent,
+    /// A stamp that has just fallen several times is Up as soon as one that fell once.
+    ForgetsFlaps,
     /// The agent of the simulator's model leaves the prerequisite out of its updates.
     SkipPrerequisite,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::EffectBeforeIntent,
         Self::UnknownIsDown,
         Self::OneRegionIsEnough,
@@ -58,6 +60,7 @@ impl Mutant {
         Self::ForgetsFence,
         Self::UnknownIsDone,
         Self::BelievesOldContent,
+        Self::ForgetsFlaps,
         Self::SkipPrerequisite,
     ];
 }

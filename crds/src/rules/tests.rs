@@ -113,6 +113,10 @@ fn every_not_yet_of_the_schemas_is_tried_above() {
     assert_eq!(total, 17);
 }
 
+fn webhook(url: &str) -> Value {
+    json!({ "notifications": [{ "name": "on-call", "url": url }] })
+}
+
 #[test]
 fn a_bad_form_is_refused_with_how_to_write_it() {
     let probe = |patch: &Value| {

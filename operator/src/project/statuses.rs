@@ -76,6 +76,7 @@ struct Words {
     advisory: Option<String>,
     available: Available,
     nines: Option<String>,
+    evacuable: Option<Available>,
     /// When this was last taken from the assessment.
     at: Instant,
 }
@@ -153,6 +154,7 @@ impl Memory {
             advisory: finding.and_then(|finding| finding.advisory.clone()),
             available: available(finding),
             nines,
+            evacuable: None,
             at,
         };
         self.words.insert(target, words.clone());
@@ -198,7 +200,13 @@ impl Memory {
     fn geode(&mut self, from: Source<'_>, name: &GeodeName) -> Option<Projection> {
         let Source { picture, fleet, state, .. } = from;
         let finding = picture.assessment.geodes.get(name);
-        let words = self.words(("Geode", name.to_string()), finding, None, from.now, from.at);
+        let target = ("Geode", name.to_string());
+        let mut words = self.words(target.clone(), finding, None, from.now, from.at);
+        if words.evacuable.is_none() {
+            // As old as the other words: it looks at every bucket, and changes with every digit of load.
+            words.evacuable = Some(evacuable(picture, name));
+            self.words.insert(target, words.clone());
+        }
         let shares = from.shares();
         let mine: u32 = fleet.stamps_of(name).filter_map(|stamp| shares.get(&stamp.name)).sum();
         let all: u32 = shares.values().sum();
@@ -211,7 +219,12 @@ impl Memory {
             share: Some(format!("{mine}/{all}")),
             nines: words.nines,
             evacuated_since: state.out.get(&Subject::Geode(name.clone())).map(|out| out.since),
-            conditions: self.ready(from, "Geode", name.as_str(), &[words.available]),
+            conditions: self.ready(
+                from,
+                "Geode",
+                name.as_str(),
+                &[Some(words.available), words.evacuable].into_iter().flatten().collect::<Vec<_>>(),
+            ),
         };
         projection("Geode", name.as_str(), &status)
     }
@@ -344,10 +357,20 @@ fn verdict(finding: Option<&Finding>) -> Verdict {
 }
 
 fn verdict_text(finding: Option<&Finding>) -> String {
-    match finding {
-        Some(finding) if finding.cut_off => "CutOff".to_owned(),
-        finding => format!("{:?}", verdict(finding)),
-    }
+    format!("{:?}", verdict(finding))
+}
+
+/// `Evacuable`, with everything that stands in the way.
+fn evacuable(picture: &Picture, geode: &GeodeName) -> Available {
+    let Some(hindrances) = stamps::view::hindrances(picture, geode) else {
+        return (conditions::EVACUABLE, Truth::Unknown, "NotYetKnown", "nothing is known yet".to_owned());
+    };
+    let Some(first) = hindrances.first() else {
+        let message = format!("a failover away from {geode} would work now");
+        return (conditions::EVACUABLE, Truth::True, "Evacuable", message);
+    };
+    let sentences: Vec<&str> = hindrances.iter().map(|hindrance| hindrance.sentence.as_str()).collect();
+    (conditions::EVACUABLE, Truth::False, first.obstacle.word(), sentences.join("; "))
 }
 
 /// `Available`, with the regions that say so; ages and counts stand in the status API.
@@ -356,6 +379,7 @@ fn available(finding: Option<&Finding>) -> Available {
         Verdict::Healthy => (Truth::True, "Healthy"),
         Verdict::Degraded => (Truth::True, "Degraded"),
         Verdict::Unhealthy => (Truth::False, "Unhealthy"),
+        Verdict::CutOff => (Truth::False, "CutOff"),
         Verdict::Unknown => (Truth::Unknown, "Unknown"),
     };
     let says = |voice| -> Vec<&str> {

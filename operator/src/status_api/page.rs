@@ -61,7 +61,7 @@ fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Healthy => "✓",
         Verdict::Degraded => "!",
-        Verdict::Unhealthy => "✗",
+        Verdict::Unhealthy | Verdict::CutOff => "✗",
         Verdict::Unknown => "?",
     }
 }

@@ -41,6 +41,8 @@ struct Heard {
 enum Says {
     Up,
     Down(Duration),
+    /// Good again after several falls, and not for long enough.
+    Recovering,
     Nothing,
 }
 
@@ -81,7 +83,7 @@ impl Witness {
         said.collect::<Vec<_>>().join(", ")
     }
 
-    /// More outside regions say Up than Down, and fewer than two say Down.
+    /// More outside regions say Up than Down or Recovering, and fewer than two say Down.
     pub(super) fn healthy(&self, stamp: &StampName, now: Now) -> bool {
         let Some(fleet) = &self.fleet else { return false };
         let Some(stamp) = fleet.stamps.get(stamp) else { return false };
@@ -90,7 +92,8 @@ impl Witness {
             outside.iter().map(|region| self.region(fleet, region, &stamp.name, now)).collect();
         let up = says.iter().filter(|says| **says == Says::Up).count();
         let down = says.iter().filter(|says| matches!(says, Says::Down(_))).count();
-        down < 2 && up > down
+        let recovering = says.iter().filter(|says| **says == Says::Recovering).count();
+        down < 2 && up > down + recovering
     }
 
     /// Regions other than the subject's own that have said for the whole hold that it is down.
@@ -155,12 +158,14 @@ impl Witness {
             .collect();
         down.sort();
         down.reverse();
-        let up = known.len() - down.len();
+        let up = known.iter().filter(|says| **says == Says::Up).count();
         let needed = known.len() / 2 + 1;
         if up >= needed {
             Says::Up
         } else if down.len() >= needed {
             Says::Down(down[needed - 1])
+        } else if known.len() - up >= needed {
+            Says::Recovering
         } else {
             Says::Nothing
         }
@@ -178,11 +183,15 @@ impl Witness {
         let fresh = heard.changed.is_some_and(|at| now.mono.since(at) < FRESH);
         let counts = fresh && heard.report.sight == Sight::Sighted && heard.report.region == *region;
         match (heard.report.samples.get(stamp), fleet.stamps.get(stamp)) {
-            (Some(sample), Some(stamp)) if counts => match smooth(sample.strip, &fleet.policy.detection) {
-                (Some(true), ticks) if sample.ever_passed => Says::Down(stamp.tick() * ticks),
-                (Some(false), _) => Says::Up,
-                _ => Says::Nothing,
-            },
+            (Some(sample), Some(stamp)) if counts && sample.ever_passed => {
+                let by = &fleet.policy.detection;
+                match smooth(sample.strip, by) {
+                    (Some(true), ticks) => Says::Down(stamp.tick() * ticks),
+                    (Some(false), _) if recovering(sample.strip, by) => Says::Recovering,
+                    (Some(false), _) => Says::Up,
+                    (None, _) => Says::Nothing,
+                }
+            }
             _ => Says::Nothing,
         }
     }
@@ -194,8 +203,7 @@ fn smooth(strip: Strip, by: &Detection) -> (Option<bool>, u32) {
     if ticks.iter().take(by.window_ticks.into()).all(|tick| *tick == Tick::Unknown) {
         return (None, 0);
     }
-    let known: Vec<bool> =
-        ticks.iter().rev().filter(|t| **t != Tick::Unknown).map(|t| *t == Tick::Bad).collect();
+    let known = known_bad(strip);
     let mut state = (None, 0);
     for end in 1..=known.len() {
         let good_in_a_row = known[..end].iter().rev().take_while(|bad| !**bad).count();
@@ -210,4 +218,33 @@ fn smooth(strip: Strip, by: &Detection) -> (Option<bool>, u32) {
         state = if says == state.0 { (says, state.1 + 1) } else { (says, 0) };
     }
     state
+}
+
+/// Known ticks, oldest first; true is bad.
+fn known_bad(strip: Strip) -> Vec<bool> {
+    let ticks = (0..64).rev().map(|age| strip.tick(age));
+    ticks.filter(|tick| *tick != Tick::Unknown).map(|tick| tick == Tick::Bad).collect()
+}
+
+/// Whether a strip that would say Up has fallen more than once and not been good for long enough since: twice as long
+/// for each fall after the first, at most 32 ticks.
+fn recovering(strip: Strip, by: &Detection) -> bool {
+    let (recover, fail) = (usize::from(by.recover_ticks), usize::from(by.fail_ticks));
+    let known = known_bad(strip);
+    let (mut falls, mut down, mut held) = (0u32, false, false);
+    for end in 1..=known.len() {
+        let good_in_a_row = known[..end].iter().rev().take_while(|bad| !**bad).count();
+        let bad = known[end.saturating_sub(by.window_ticks.into())..end].iter().filter(|bad| **bad).count();
+        if good_in_a_row >= recover {
+            down = false;
+        } else if bad >= fail {
+            falls += u32::from(!down);
+            (down, held) = (true, true);
+        }
+        let needed = (recover << falls.saturating_sub(1)).min(32.max(recover));
+        if good_in_a_row >= needed {
+            held = false;
+        }
+    }
+    held && !down
 }

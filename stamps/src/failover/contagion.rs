@@ -9,7 +9,6 @@ use crate::{
     fleet::Automation,
     names::StampName,
     routing::{Move, effective},
-    verdict::Verdict,
 };
 
 /// Closes automation when a target of a young automatic shift turns bad, and takes a person's word that it is open.
@@ -37,5 +36,5 @@ pub(super) fn watch(draft: &mut Draft<'_>) -> Result<(), Illegal> {
 }
 
 fn is_bad(draft: &Draft<'_>, stamp: &StampName) -> bool {
-    draft.world.assessment.stamps.get(stamp).is_some_and(|finding| finding.verdict == Verdict::Unhealthy)
+    draft.world.assessment.stamps.get(stamp).is_some_and(|finding| finding.verdict.is_down())
 }

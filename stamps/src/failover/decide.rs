@@ -242,7 +242,8 @@ fn keep_doubts(draft: &mut Draft<'_>) -> Result<(), Illegal> {
             && !draft.state.doubts.contains_key(&subject)
         {
             // Below the threshold the verdict says nothing yet; the advisory says who doubts.
-            let sentence = finding.advisory.as_ref().unwrap_or(&finding.sentence).clone();
+            let advisory = finding.advisory.as_ref().filter(|_| !finding.verdict.is_down());
+            let sentence = advisory.unwrap_or(&finding.sentence).clone();
             draft.push(Event::Doubted { subject, sentence })?;
         }
     }

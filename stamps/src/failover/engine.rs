@@ -22,7 +22,7 @@ use crate::{
     resilience::backoff_ceiling,
     routing::{FenceSeen, Observation, Outcome},
     time::{Mono, Now, millis},
-    verdict::{Assessment, Finding, Report, Table, Verdict, assess},
+    verdict::{Assessment, Finding, Report, Seat, Table, Verdict, assess},
 };
 
 /// Commits are at least this far apart, so that what happens together is written together.
@@ -345,8 +345,9 @@ impl Engine {
             return;
         }
         let mut table = Table::default();
-        for heard in self.heard.values() {
-            table.put(heard.report.clone(), fresh(heard));
+        for (name, heard) in &self.heard {
+            let age = heard.changed.map_or(FRESH_FOR, |at| now.mono.since(at));
+            table.seats.insert(name.clone(), Seat { report: heard.report.clone(), fresh: fresh(heard), age });
         }
         let assessment = assess(fleet, &table);
         self.judged = key;

@@ -28,7 +28,7 @@ pub use engine::{COMMIT_EVERY, Engine, GateAsk, Input, Output, Picture, REPORT_P
 pub use event::{Event, Illegal};
 pub use leadership::{LeaseSeen, PATIENCE, RENEW_EVERY, SELF_STOP};
 pub use phase::{Phase, StepKind, StepState};
-pub use plan::{NoPlan, plan};
+pub use plan::{NoPlan, evacuation, plan};
 pub use request::{Control, Request};
 pub use run::{HeldBy, Plan, Run, Said, Step, Targets, Times};
 pub use state::{

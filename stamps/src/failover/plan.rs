@@ -147,18 +147,7 @@ pub fn plan(
     mode: Mode,
     targets: &Targets,
 ) -> Result<Plan, NoPlan> {
-    let sources = subject.stamps(fleet);
-    if sources.is_empty() {
-        return Err(NoPlan::UnknownSubject(subject.clone()));
-    }
-    let single_writers: Vec<String> = sources
-        .iter()
-        .filter(|name| fleet.stamps.get(*name).is_some_and(|stamp| stamp.data == DataMode::SingleWriter))
-        .map(ToString::to_string)
-        .collect();
-    if !single_writers.is_empty() {
-        return Err(NoPlan::DataModeUnsupported { subject: subject.clone(), stamps: single_writers });
-    }
+    let sources = writable(fleet, subject)?;
     let (plan, ramp) = match mode {
         Mode::Failover => {
             let planned = is_well(fleet, state, assessment, &sources);
@@ -172,6 +161,35 @@ pub fn plan(
         }
     };
     Ok(plan.cut(ramp))
+}
+
+/// What would move where if the subject were down now.
+pub fn evacuation(
+    fleet: &Fleet,
+    state: &FleetState,
+    assessment: &Assessment,
+    subject: &Subject,
+) -> Result<Plan, NoPlan> {
+    let sources = writable(fleet, subject)?;
+    evacuate(fleet, state, assessment, subject, &sources, &Targets::default(), false)
+}
+
+/// The stamps of a subject, if this version can move the data of each.
+fn writable(fleet: &Fleet, subject: &Subject) -> Result<BTreeSet<StampName>, NoPlan> {
+    let sources = subject.stamps(fleet);
+    if sources.is_empty() {
+        return Err(NoPlan::UnknownSubject(subject.clone()));
+    }
+    let single_writers: Vec<String> = sources
+        .iter()
+        .filter(|name| fleet.stamps.get(*name).is_some_and(|stamp| stamp.data == DataMode::SingleWriter))
+        .map(ToString::to_string)
+        .collect();
+    if single_writers.is_empty() {
+        Ok(sources)
+    } else {
+        Err(NoPlan::DataModeUnsupported { subject: subject.clone(), stamps: single_writers })
+    }
 }
 
 /// Every source that serves is Healthy: leaving it is a plan, not an emergency.

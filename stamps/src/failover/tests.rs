@@ -7,7 +7,7 @@ mod rig;
 use rig::Rig;
 
 use super::*;
-use crate::{fleet::Automation, names::Point, routing::Outcome};
+use crate::{fleet::Automation, names::Point, routing::Outcome, verdict::Tick};
 
 /// The one commit among some outputs.
 fn commit(outputs: Vec<Output>) -> (FleetState, Option<Point>, bool) {
@@ -56,6 +56,26 @@ fn a_region_dies_is_failed_over_by_evidence_and_brought_back_by_a_person() {
     assert!(rig.state().outbox.waiting.is_empty(), "all was published");
     assert!(rig.fences.is_sorted_by_key(|fence| fence.point));
     assert!(rig.stepped_down.is_empty(), "{:?}", rig.stepped_down);
+}
+
+/// What its vantage reported last still counts as fresh when the run starts, and proves nothing.
+#[test]
+fn a_region_that_died_with_its_vantage_is_not_called_cut_off() {
+    let said = |vantage_dies: bool| {
+        let mut rig = Rig::leading();
+        rig.see_for(10, &[]);
+        rig.silent = vantage_dies.then(|| "weu-a".into());
+        for _ in 0..8 {
+            rig.step(1_000);
+            rig.report(&|vantage, stamp| {
+                let outside = vantage.as_str() != "weu-a";
+                if outside && stamp.as_str().starts_with("weu") { Tick::Bad } else { Tick::Good }
+            });
+        }
+        format!("{:?}", rig.automatic().1)
+    };
+    assert!(said(false).contains("CutOff: ") && !said(false).contains("Unhealthy: "), "{}", said(false));
+    assert!(said(true).contains("Unhealthy: ") && !said(true).contains("CutOff: "), "{}", said(true));
 }
 
 /// A write was thought lost, an old sight of the register ended the wait, and then the write shows.

@@ -60,6 +60,16 @@ fn every_reason_is_told() {
 }
 
 #[test]
+fn only_a_healthy_stamp_takes_new_tenants() {
+    let fleet = fixtures::fleet(1, 1);
+    for verdict in [Verdict::Degraded, Verdict::Unhealthy, Verdict::CutOff, Verdict::Unknown] {
+        let sites: Vec<Site<'_>> = sites(&fleet).into_iter().map(|site| Site { verdict, ..site }).collect();
+        let no_home = place(&"acme".into(), &wish(1), sites).unwrap_err();
+        assert_eq!(no_home.why[&"weu-1".into()], format!("is {verdict:?}"));
+    }
+}
+
+#[test]
 fn a_pin_is_kept_and_room_is_not_made() {
     let fleet = fixtures::fleet(2, 1);
     let pinned = Wish { pin: Some("weu-1".into()), ..wish(5) };

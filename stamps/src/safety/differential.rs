@@ -30,7 +30,7 @@ pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String
 
 /// Stamps that are doubted or down.
 fn failing(facts: &Facts<'_>) -> BTreeSet<StampName> {
-    let down = |stamp: &&StampName| facts.verdict(stamp) == Verdict::Unhealthy;
+    let down = |stamp: &&StampName| facts.verdict(stamp).is_down();
     let doubted = facts.state.doubts.keys().filter_map(|subject| match subject {
         Subject::Stamp(stamp) => Some(stamp),
         Subject::Geode(_) => None,
@@ -39,19 +39,20 @@ fn failing(facts: &Facts<'_>) -> BTreeSet<StampName> {
 }
 
 fn contrast(subject: &Subject, facts: &Facts<'_>, inside: &BTreeSet<StampName>) -> Option<String> {
-    let with = |wanted: Verdict, among: &dyn Fn(&StampName) -> bool| -> BTreeSet<StampName> {
+    let with = |wanted: fn(Verdict) -> bool, among: &dyn Fn(&StampName) -> bool| -> BTreeSet<StampName> {
         let stamps = facts.fleet.stamps.keys();
-        stamps.filter(|stamp| among(stamp) && facts.verdict(stamp) == wanted).cloned().collect()
+        stamps.filter(|stamp| among(stamp) && wanted(facts.verdict(stamp))).cloned().collect()
     };
     let (_, own) = units(facts.fleet, inside);
-    let (all, bad) = units(facts.fleet, &with(Verdict::Unhealthy, &|stamp| inside.contains(stamp)));
+    let (all, bad) = units(facts.fleet, &with(Verdict::is_down, &|stamp| inside.contains(stamp)));
     if matches!(subject, Subject::Geode(_)) && bad * 100 < own * BAD_INSIDE_MIN_PCT {
         return Some(format!(
             "{bad} of the {own} units of {subject} ({} %) are bad, and {BAD_INSIDE_MIN_PCT} % is the least for a region",
             bad * 100 / own.max(1)
         ));
     }
-    let (_, good) = units(facts.fleet, &with(Verdict::Healthy, &|stamp| !inside.contains(stamp)));
+    let (_, good) =
+        units(facts.fleet, &with(|verdict| verdict == Verdict::Healthy, &|stamp| !inside.contains(stamp)));
     let elsewhere = all - own;
     (good * 100 < elsewhere * GOOD_OUTSIDE_MIN_PCT).then(|| {
         format!(

@@ -259,6 +259,13 @@ fn no_raise_binds_a_persons_failback_too() {
         scene.sees(vantage, Sight::Sighted, 0);
     }
     assert_eq!(refuse(&scene), []);
+    scene.sees("neu-a", Sight::Sighted, 12);
+    scene.sees("eus-a", Sight::Blind, 12);
+    assert_eq!(refuse(&scene), [Rule::NoRaise], "Degraded is not Healthy");
+    scene.sees("eus-a", Sight::Sighted, 12);
+    scene.sees("weu-a", Sight::Sighted, 0);
+    assert_eq!(refuse(&scene), [Rule::NoRaise], "CutOff is not Healthy");
+    assert_eq!(scene.refuse_automation(), [], "and is as dead as Unhealthy to those outside");
     scene.table.seats.clear();
     assert_eq!(refuse(&scene), [Rule::NoRaise], "Unknown is not Healthy");
 }

@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fleet::{Detection, Fleet, Geode, Stamp, StampLifecycle},
+    fleet::Fleet,
     mutants::{Mutant, planted},
     names::{GeodeName, RegionName, StampName, VantageName},
-    verdict::{Failure, Report, STRIP_TICKS, Sight, Verdict, Voice, sentence},
+    verdict::{Failure, Report, Sight, Verdict, Voice, geode, stamp},
 };
 
 /// Regions other than the subject's own that must agree before anything may move.
@@ -22,9 +22,6 @@ pub const EVIDENCE_REGIONS: usize = 2;
 pub(crate) fn evidence_regions() -> usize {
     if planted(Mutant::OneRegionIsEnough) { 1 } else { EVIDENCE_REGIONS }
 }
-
-/// Share of a geode's units, in per cent, that a region must see down before it says that the geode is.
-const GEODE_DOWN_PCT: u64 = 60;
 
 /// The newest report of each vantage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,12 +37,15 @@ pub struct Seat {
     pub report: Report,
     /// Whether this replica saw it arrive lately, by its own monotonic clock.
     pub fresh: bool,
+    /// How long ago that was. Strips of different vantages are laid side by side by it, so it only says which tick was
+    /// about when, and never makes a Down.
+    pub age: Duration,
 }
 
 impl Table {
-    /// Lays a report on the table in place of the vantage's last one.
+    /// Lays a report that has just arrived on the table, in place of the vantage's last one.
     pub fn put(&mut self, report: Report, fresh: bool) {
-        self.seats.insert(report.vantage.clone(), Seat { report, fresh });
+        self.seats.insert(report.vantage.clone(), Seat { report, fresh, age: Duration::ZERO });
     }
 }
 
@@ -64,9 +64,10 @@ pub enum Silence {
     Unlisted,
     /// Its report says nothing about this stamp.
     NoSample,
-    /// Too few of its ticks are known.
+    /// Its known ticks do not amount to Up or Down yet.
     TooFewTicks,
-    /// It sees failures only, since the probe was defined: that may be the probe's fault.
+    /// It has never seen a full good window since the probe was defined: a failure may be the probe's fault, and a
+    /// few good ticks are no history.
     NeverPassed,
 }
 
@@ -79,6 +80,10 @@ pub struct Vote {
     pub voice: Voice,
     /// For how long it has said so.
     pub lasting: Duration,
+    /// How often it has seen it fall lately, as far back as its strip goes.
+    pub falls: u8,
+    /// For how long it must still see it well to say Up; zero unless it says Recovering.
+    pub up_in: Duration,
     /// The newest failure it saw.
     pub failure: Option<Failure>,
     /// Why it says nothing.
@@ -107,8 +112,6 @@ pub struct RegionSays {
 pub struct Finding {
     /// What it comes to.
     pub verdict: Verdict,
-    /// Outside says Down, inside says Up: alive, and maybe writing.
-    pub cut_off: bool,
     /// The region that the subject stands in, whose word does not count.
     pub own: RegionName,
     /// What every region with an expected vantage says, the own one included.
@@ -117,7 +120,7 @@ pub struct Finding {
     pub votes: BTreeMap<VantageName, Vote>,
     /// The verdict with its numbers, for people.
     pub sentence: String,
-    /// Who sees a failure although the verdict does not follow, and what is missing.
+    /// Who sees a failure that nothing follows from yet, since when, and what is missing.
     pub advisory: Option<String>,
 }
 
@@ -149,7 +152,7 @@ impl Finding {
         self.evidence().next().is_some()
     }
 
-    fn count(&self, voice: Voice) -> usize {
+    pub(super) fn count(&self, voice: Voice) -> usize {
         self.outside().filter(|(_, says)| says.voice == voice).count()
     }
 }
@@ -167,14 +170,24 @@ pub struct Assessment {
     pub sighted_regions: BTreeSet<RegionName>,
 }
 
+/// Every expected vantage with its report, or why that does not count.
+pub(super) type Eyes<'a> = BTreeMap<&'a VantageName, Result<&'a Seat, Silence>>;
+
 /// Judges every stamp and geode of the fleet by the reports on the table.
 pub fn assess(fleet: &Fleet, table: &Table) -> Assessment {
-    let eyes: BTreeMap<&VantageName, Result<&Report, Silence>> =
+    let eyes: Eyes<'_> =
         fleet.vantages.iter().map(|(name, region)| (name, eye(table.seats.get(name), region))).collect();
-    let stamps: BTreeMap<StampName, Finding> =
-        fleet.stamps.values().map(|stamp| (stamp.name.clone(), judge_stamp(fleet, &eyes, stamp))).collect();
-    let geodes =
-        fleet.geodes.values().map(|geode| (geode.name.clone(), judge_geode(fleet, &stamps, geode))).collect();
+    let regions = fleet.vantage_regions();
+    let stamps: BTreeMap<StampName, Finding> = fleet
+        .stamps
+        .values()
+        .map(|stamp| (stamp.name.clone(), stamp::judge(fleet, &regions, &eyes, stamp)))
+        .collect();
+    let geodes = fleet
+        .geodes
+        .values()
+        .map(|geode| (geode.name.clone(), geode::judge(fleet, &stamps, geode)))
+        .collect();
     let unlisted = table.seats.keys().map(|name| (name.clone(), Some(Silence::Unlisted)));
     let listed = eyes.iter().map(|(name, eye)| ((*name).clone(), eye.err()));
     Assessment {
@@ -186,223 +199,22 @@ pub fn assess(fleet: &Fleet, table: &Table) -> Assessment {
 }
 
 /// A vantage's report, if it may be counted at all.
-fn eye<'a>(seat: Option<&'a Seat>, region: &RegionName) -> Result<&'a Report, Silence> {
+fn eye<'a>(seat: Option<&'a Seat>, region: &RegionName) -> Result<&'a Seat, Silence> {
     let seat = seat.ok_or(Silence::NoReport)?;
     match seat.report.sight {
         _ if seat.report.region != *region => Err(Silence::Unlisted),
         _ if !seat.fresh => Err(Silence::Stale),
         Sight::Blind => Err(Silence::Blind),
         Sight::ClockSkewed => Err(Silence::ClockSkewed),
-        Sight::Sighted => Ok(&seat.report),
+        Sight::Sighted => Ok(seat),
     }
 }
 
-fn sighted_regions(
-    fleet: &Fleet,
-    eyes: &BTreeMap<&VantageName, Result<&Report, Silence>>,
-) -> BTreeSet<RegionName> {
+fn sighted_regions(fleet: &Fleet, eyes: &Eyes<'_>) -> BTreeSet<RegionName> {
     let sighted = |region: &RegionName| {
         let expected = fleet.vantages.values().filter(|r| *r == region).count();
         let can_see = fleet.vantages.iter().filter(|(name, r)| *r == region && eyes[*name].is_ok()).count();
         can_see * 2 >= expected
     };
     fleet.vantage_regions().into_iter().filter(|region| sighted(region)).cloned().collect()
-}
-
-fn judge_stamp(
-    fleet: &Fleet,
-    eyes: &BTreeMap<&VantageName, Result<&Report, Silence>>,
-    stamp: &Stamp,
-) -> Finding {
-    let votes: BTreeMap<VantageName, Vote> = fleet
-        .vantages
-        .iter()
-        .map(|(name, region)| {
-            (name.clone(), vote(eyes[name], region.clone(), stamp, &fleet.policy.detection))
-        })
-        .collect();
-    let regions = fleet
-        .vantage_regions()
-        .into_iter()
-        .map(|region| {
-            (region.clone(), majority(&votes.values().filter(|v| v.region == *region).collect::<Vec<_>>()))
-        })
-        .collect();
-    let mut finding = Finding {
-        verdict: Verdict::Unknown,
-        cut_off: false,
-        own: stamp.geode.as_str().into(),
-        regions,
-        votes,
-        sentence: String::new(),
-        advisory: None,
-    };
-    let (up, down) = (finding.count(Voice::Up), finding.count(Voice::Down));
-    finding.verdict = if down >= evidence_regions() {
-        Verdict::Unhealthy
-    } else if up > down {
-        Verdict::Healthy
-    } else if down > 0 {
-        Verdict::Degraded
-    } else {
-        Verdict::Unknown
-    };
-    finding.advisory = sentence::stamp_advisory(&finding);
-    conclude(finding, "vantages")
-}
-
-fn vote(eye: Result<&Report, Silence>, region: RegionName, stamp: &Stamp, by: &Detection) -> Vote {
-    let mut vote =
-        Vote { region, voice: Voice::Unknown, lasting: Duration::ZERO, failure: None, silence: None };
-    let sample = match eye.map(|report| report.samples.get(&stamp.name)) {
-        Ok(Some(sample)) => sample,
-        Ok(None) => return Vote { silence: Some(Silence::NoSample), ..vote },
-        Err(_) if planted(Mutant::UnknownIsDown) => {
-            let lasting = stamp.tick() * u32::from(STRIP_TICKS);
-            return Vote { voice: Voice::Down, lasting, ..vote };
-        }
-        Err(silence) => return Vote { silence: Some(silence), ..vote },
-    };
-    vote.failure = sample.last_failure;
-    let smoothed = sample.strip.smooth(by);
-    match smoothed.voice {
-        Voice::Unknown if planted(Mutant::UnknownIsDown) => {
-            (vote.voice, vote.lasting) = (Voice::Down, stamp.tick() * u32::from(STRIP_TICKS));
-        }
-        Voice::Unknown => vote.silence = Some(Silence::TooFewTicks),
-        Voice::Down if !sample.ever_passed => vote.silence = Some(Silence::NeverPassed),
-        voice => {
-            vote.voice = voice;
-            vote.lasting = stamp.tick() * u32::from(smoothed.ticks);
-        }
-    }
-    vote
-}
-
-/// A region speaks when at least half of its expected vantages can tell, and more than half of those agree.
-fn majority(votes: &[&Vote]) -> RegionSays {
-    let lasting = |voice| {
-        let mut lasting: Vec<Duration> =
-            votes.iter().filter(|vote| vote.voice == voice).map(|vote| vote.lasting).collect();
-        lasting.sort_unstable_by(|a, b| b.cmp(a));
-        lasting
-    };
-    let (up, down) = (lasting(Voice::Up), lasting(Voice::Down));
-    let known = up.len() + down.len();
-    let mut says = RegionSays {
-        up: up.len() as u64,
-        down: down.len() as u64,
-        of: known as u64,
-        failure: votes.iter().filter(|vote| vote.voice == Voice::Down).find_map(|vote| vote.failure),
-        ..RegionSays::default()
-    };
-    if known * 2 < votes.len() {
-        return says;
-    }
-    // The majority has stood for as long as its last necessary member has.
-    let last_needed = known / 2;
-    for (voice, lasting) in [(Voice::Up, up), (Voice::Down, down)] {
-        if let Some(lasting) = lasting.get(last_needed) {
-            says.voice = voice;
-            says.lasting = *lasting;
-        }
-    }
-    says
-}
-
-fn judge_geode(fleet: &Fleet, findings: &BTreeMap<StampName, Finding>, geode: &Geode) -> Finding {
-    // A decommissioned stamp may be switched off: that is no failure of its region.
-    let stamps: Vec<(&Stamp, &Finding)> = fleet
-        .stamps_of(&geode.name)
-        .filter(|stamp| stamp.lifecycle != StampLifecycle::Decommissioned)
-        .map(|stamp| (stamp, &findings[&stamp.name]))
-        .collect();
-    let regions = fleet
-        .vantage_regions()
-        .into_iter()
-        .map(|region| (region.clone(), by_units(&stamps, region)))
-        .collect();
-    let mut finding = Finding {
-        verdict: Verdict::Unknown,
-        cut_off: false,
-        own: geode.name.as_str().into(),
-        regions,
-        votes: BTreeMap::new(),
-        sentence: String::new(),
-        advisory: None,
-    };
-    let all = |verdict| stamps.iter().all(|(_, finding)| finding.verdict == verdict);
-    finding.verdict = if finding.count(Voice::Down) >= evidence_regions() {
-        Verdict::Unhealthy
-    } else if stamps.is_empty() || all(Verdict::Unknown) {
-        Verdict::Unknown
-    } else if all(Verdict::Healthy) {
-        Verdict::Healthy
-    } else if finding.doubt()
-        || stamps.iter().any(|(_, f)| matches!(f.verdict, Verdict::Degraded | Verdict::Unhealthy))
-    {
-        Verdict::Degraded
-    } else {
-        Verdict::Unknown
-    };
-    finding.advisory = sentence::geode_advisory(&finding);
-    if matches!(finding.verdict, Verdict::Degraded | Verdict::Unknown) {
-        finding.sentence = sentence::geode_in_part(finding.verdict, &stamps);
-    }
-    conclude(finding, "units")
-}
-
-/// What a region says about a geode, by the units of the stamps that it sees down.
-fn by_units(stamps: &[(&Stamp, &Finding)], region: &RegionName) -> RegionSays {
-    let units = |voice| {
-        let mut units: Vec<(Duration, u64, Option<Failure>)> = stamps
-            .iter()
-            .filter_map(|(stamp, finding)| finding.regions.get(region).map(|says| (stamp, says)))
-            .filter(|(_, says)| says.voice == voice)
-            .map(|(stamp, says)| (says.lasting, weight(stamp), says.failure))
-            .collect();
-        units.sort_unstable_by_key(|(lasting, ..)| std::cmp::Reverse(*lasting));
-        units
-    };
-    let (up, down) = (units(Voice::Up), units(Voice::Down));
-    let sum =
-        |units: &[(Duration, u64, Option<Failure>)]| units.iter().map(|(_, units, _)| units).sum::<u64>();
-    let all: u64 = stamps.iter().map(|(stamp, _)| weight(stamp)).sum();
-    let lasting = |units: &[(Duration, u64, Option<Failure>)], enough: &dyn Fn(u64) -> bool| {
-        let mut so_far = 0;
-        units.iter().find_map(|(lasting, units, _)| {
-            so_far += units;
-            enough(so_far).then_some(*lasting)
-        })
-    };
-    let down_for = lasting(&down, &|units| units * 100 >= all * GEODE_DOWN_PCT);
-    let up_for = lasting(&up, &|units| units * 2 > all);
-    let voice = match (down_for, up_for) {
-        (Some(_), _) => Voice::Down,
-        (None, Some(_)) => Voice::Up,
-        (None, None) => Voice::Unknown,
-    };
-    RegionSays {
-        voice,
-        lasting: down_for.or(up_for).unwrap_or_default(),
-        up: sum(&up),
-        down: sum(&down),
-        of: all,
-        failure: down.iter().find_map(|(.., failure)| *failure),
-    }
-}
-
-/// A stamp that declares no capacity still weighs something, or nobody would see it fail.
-fn weight(stamp: &Stamp) -> u64 {
-    u64::from(stamp.capacity.units.max(1))
-}
-
-/// Fills in what follows from the verdict.
-fn conclude(mut finding: Finding, counted_in: &str) -> Finding {
-    let inside = finding.regions.get(&finding.own).map(|says| says.voice);
-    finding.cut_off = finding.verdict == Verdict::Unhealthy && inside == Some(Voice::Up);
-    if finding.sentence.is_empty() {
-        finding.sentence = sentence::verdict(&finding, counted_in);
-    }
-    finding
 }

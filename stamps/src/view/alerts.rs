@@ -18,10 +18,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Alarm, headline, run};
 use crate::{
-    failover::{FleetState, Mode, Phase, Picture, Run, Subject},
+    failover::{Closed, FleetState, Mode, Phase, Picture, Run, Subject},
     fleet::{Automation, Fleet},
     names::{RunName, ZoneName},
     routing::FenceSeen,
+    safety::{Facts, panic},
     time::Mono,
     verdict::Finding,
 };
@@ -103,7 +104,7 @@ impl Kind {
 }
 
 /// Every kind, in the order in which a message lists them: what happens, then what a person is asked for.
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::new("Doubt", Severity::Warning, doubt),
     Kind::new("RunStarted", Severity::Warning, |scene| scene.runs(under_way)),
     Kind::new("RunEnded", Severity::Info, |scene| scene.ended(ended_well)),
@@ -114,6 +115,8 @@ const KINDS: [Kind; 10] = [
     Kind::new("RunHeld", Severity::Critical, |scene| scene.runs(stuck)).for_a_person(),
     Kind::new("FailoverHeld", Severity::Critical, failover_held).for_a_person(),
     Kind::new("GateShut", Severity::Critical, gate_shut).for_a_person(),
+    Kind::new("Panic", Severity::Critical, panicking).for_a_person(),
+    Kind::new("AutomationClosed", Severity::Critical, closed).for_a_person(),
     Kind::new("FencedOut", Severity::Critical, fenced_out).for_a_person(),
 ];
 
@@ -311,6 +314,47 @@ fn gate_shut(scene: &Scene<'_>) -> Vec<Found> {
         return Vec::new();
     }
     scene.doubts(|subject| scene.waits(subject))
+}
+
+/// Much goes wrong at once, and automation stands still.
+fn panicking(scene: &Scene<'_>) -> Vec<Found> {
+    let facts = Facts {
+        fleet: scene.fleet,
+        state: scene.state,
+        assessment: &scene.picture.assessment,
+        clock_ms: scene.state.clock_ms,
+        led_for: Duration::MAX,
+    };
+    let found = |why: String| Found {
+        about: ("fleet", "fleet".to_owned()),
+        subject: None,
+        since: None,
+        summary: format!("Panic: {why}"),
+        alarm: Alarm {
+            why,
+            what_now: "Nothing starts by itself while this lasts. What would move where, if you decide to:"
+                .to_owned(),
+            command: "kubectl get events --field-selector reason=FailoverHeld".to_owned(),
+        },
+    };
+    panic(&facts).map(found).into_iter().collect()
+}
+
+/// Load that automation moved made its target fail.
+fn closed(scene: &Scene<'_>) -> Vec<Found> {
+    let found = |closed: &Closed| Found {
+        about: ("fleet", "fleet".to_owned()),
+        subject: None,
+        since: Some(closed.since),
+        summary: format!("Automation has closed itself: {}", closed.because),
+        alarm: Alarm {
+            why: closed.because.clone(),
+            what_now: "When the cause is found, set automation to Hold and back to Automatic:".to_owned(),
+            command: r#"kubectl patch fleet fleet --type=merge -p '{"spec":{"automation":"Hold"}}'"#
+                .to_owned(),
+        },
+    };
+    scene.state.closed.as_ref().map(found).into_iter().collect()
 }
 
 fn fenced_out(scene: &Scene<'_>) -> Vec<Found> {

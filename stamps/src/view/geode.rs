@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Alarm, Share, headline, shares};
+use super::{Alarm, Hindrance, Share, headline, shares};
 use crate::{
     failover::{Mode, Origin, Picture, Subject},
     fleet::GeodeLifecycle,
@@ -26,14 +26,14 @@ pub struct GeodeView {
     pub verdict: Verdict,
     /// The same with its numbers.
     pub sentence: String,
-    /// Who sees a failure although the verdict does not follow.
+    /// Who sees a failure that nothing follows from yet, since when, and what is missing.
     pub advisory: Option<String>,
-    /// Outside says Down, inside says Up.
-    pub cut_off: bool,
     /// Buckets that its stamps serve now.
     pub share: Share,
     /// Set while a run has emptied it.
     pub evacuated: Option<EvacuatedView>,
+    /// What stands in the way of evacuating it now; nothing if that would work. Absent while nobody can tell.
+    pub hindrances: Option<Vec<Hindrance>>,
     /// Its stamps.
     pub stamps: Vec<StampName>,
     /// What every region says about it.
@@ -110,10 +110,10 @@ pub(super) fn all(picture: &Picture) -> Vec<GeodeView> {
                 verdict: finding.map(|finding| finding.verdict).unwrap_or_default(),
                 sentence: finding.map_or_else(not_judged, |finding| finding.sentence.clone()),
                 advisory: finding.and_then(|finding| finding.advisory.clone()),
-                cut_off: finding.is_some_and(|finding| finding.cut_off),
                 share: Share::new(served, all),
                 alarm: alarm(&subject, finding, evacuated.is_some(), served),
                 evacuated,
+                hindrances: super::hindrances(picture, &geode.name),
                 stamps,
                 regions: regions(finding),
             }
@@ -145,10 +145,10 @@ pub(super) fn alarm(
             "It is Healthy and evacuated. To bring its buckets home:",
             headline::start(subject, Mode::Failback),
         ),
-        Verdict::Unhealthy if served > 0 => {
+        Verdict::Unhealthy | Verdict::CutOff if served > 0 => {
             ("It still serves. To move its buckets away:", headline::start(subject, Mode::Failover))
         }
-        Verdict::Unhealthy | Verdict::Degraded => {
+        Verdict::Unhealthy | Verdict::CutOff | Verdict::Degraded => {
             ("See what fails there, by its events and conditions:", headline::describe(subject))
         }
         Verdict::Unknown => (

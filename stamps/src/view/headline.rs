@@ -73,6 +73,7 @@ pub(super) fn all(picture: &Picture) -> Vec<Headline> {
         let busy = runs.iter().any(|(_, run)| run.subject == *subject);
         (!busy).then(|| evacuated(subject, &out.run, &picture.assessment))
     }));
+    lines.extend(degraded(fleet, &picture.assessment));
     lines.extend(unseen(fleet, &picture.assessment));
     lines.extend(picture.troubles.iter().map(|trouble| Headline {
         kind: HeadlineKind::Attention,
@@ -258,15 +259,38 @@ pub(super) fn describe(subject: &Subject) -> String {
     }
 }
 
-/// Geodes that nobody can judge, and those not well without a doubt from outside.
+/// Geodes that are well in part, or recovering, without a doubt that has a line of its own. No run follows from it.
+fn degraded(fleet: &Fleet, assessment: &Assessment) -> Vec<Headline> {
+    let stamp_in_doubt = |stamp| assessment.stamps.get(stamp).is_some_and(Finding::doubt);
+    assessment
+        .geodes
+        .iter()
+        .filter(|(_, finding)| finding.verdict == Verdict::Degraded && !finding.doubt())
+        .filter(|(name, _)| !fleet.stamps_of(name).any(|stamp| stamp_in_doubt(&stamp.name)))
+        .map(|(name, finding)| {
+            let subject = Subject::Geode(name.clone());
+            Headline {
+                kind: HeadlineKind::Attention,
+                sentence: format!("{subject} is no target until it is Healthy ({})", finding.sentence),
+                starts_in_ms: None,
+                alarm: Some(Alarm {
+                    why: finding.sentence.clone(),
+                    what_now: "It is never evacuated for this by itself. See what fails there:".to_owned(),
+                    command: describe(&subject),
+                }),
+            }
+        })
+        .collect()
+}
+
+/// Geodes that nobody can judge.
 fn unseen(fleet: &Fleet, assessment: &Assessment) -> Option<Headline> {
-    let verdict = |name| assessment.geodes.get(name).map_or(Verdict::Unknown, |finding| finding.verdict);
-    let in_doubt = |name| assessment.geodes.get(name).is_some_and(Finding::doubt);
+    let unknown = |finding: &Finding| finding.verdict == Verdict::Unknown && !finding.doubt();
     let bad: Vec<String> = fleet
         .geodes
         .keys()
-        .filter(|name| verdict(*name) != Verdict::Healthy && !in_doubt(*name))
-        .map(|name| format!("{name} is {:?}", verdict(name)))
+        .filter(|name| assessment.geodes.get(*name).is_none_or(unknown))
+        .map(|name| format!("{name} is Unknown"))
         .collect();
     let silent = assessment.vantages.values().filter(|silence| silence.is_some()).count();
     (!bad.is_empty()).then(|| Headline {

@@ -4,6 +4,7 @@
 //! [`Alarm`]: why, and what to do now with the next command in it.
 
 pub mod alerts;
+mod evacuable;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 mod fleet;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use evacuable::{Hindrance, Obstacle, hindrances};
 pub use fleet::{FleetView, GateView, LeaderView, VantageView};
 pub use geode::{EvacuatedView, GeodeView, RegionView};
 pub use headline::{Headline, HeadlineKind};

@@ -36,10 +36,8 @@ pub struct StampView {
     pub verdict: Verdict,
     /// The same with its numbers.
     pub sentence: String,
-    /// Who sees a failure although the verdict does not follow.
+    /// Who sees a failure that nothing follows from yet, since when, and what is missing.
     pub advisory: Option<String>,
-    /// Outside says Down, inside says Up.
-    pub cut_off: bool,
     /// How available it was.
     pub score: ScoreView,
     /// Buckets that it serves now.
@@ -90,6 +88,10 @@ pub struct VoteView {
     pub voice: Voice,
     /// For how long, in milliseconds.
     pub lasting_ms: u64,
+    /// How often it has seen it fall lately, as far back as its strip goes.
+    pub falls: u8,
+    /// For how long it must still see it well to say Up, in milliseconds; zero unless it says Recovering.
+    pub up_in_ms: u64,
     /// The newest failure that it saw, with the phase it got to.
     pub last_failure: Option<String>,
     /// Why it says nothing.
@@ -116,7 +118,6 @@ pub(super) fn all(picture: &Picture, scores: &Scores) -> Vec<StampView> {
                 verdict: finding.map(|finding| finding.verdict).unwrap_or_default(),
                 sentence: finding.map_or_else(geode::not_judged, |finding| finding.sentence.clone()),
                 advisory: finding.and_then(|finding| finding.advisory.clone()),
-                cut_off: finding.is_some_and(|finding| finding.cut_off),
                 score: ScoreView::of(scores.get(&stamp.name)),
                 share: Share::new(served, all),
                 home_buckets: stamp.buckets,
@@ -139,6 +140,8 @@ fn votes(finding: Option<&Finding>) -> Vec<VoteView> {
             region: vote.region.clone(),
             voice: vote.voice,
             lasting_ms: millis(vote.lasting),
+            falls: vote.falls,
+            up_in_ms: millis(vote.up_in),
             last_failure: vote.failure.map(|failure| failure.to_string()),
             silence: vote.silence,
         })

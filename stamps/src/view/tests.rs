@@ -1,3 +1,4 @@
+use crate::fleet::Fleet;
 use insta::assert_snapshot;
 
 use super::{
@@ -8,6 +9,7 @@ use crate::{
     failover::{Event, Phase, Subject},
     fleet::Automation,
     names::RunName,
+    verdict::Verdict,
 };
 
 fn views(moment: Moment) -> Views {
@@ -89,6 +91,21 @@ fn a_doubt_that_a_rule_holds_says_which() {
 }
 
 #[test]
+fn a_geode_that_is_degraded_without_a_doubt_has_a_line_that_says_so() {
+    let mut picture = picture(Moment::Well);
+    let weu = picture.assessment.geodes.get_mut(&"weu".into()).unwrap();
+    weu.verdict = Verdict::Degraded;
+    weu.sentence = "Degraded: 1 of 2 stamps not Healthy (weu-1 is Degraded)".to_owned();
+    let line = first(&picture);
+    assert_eq!(line.kind, HeadlineKind::Attention);
+    assert_eq!(
+        line.sentence,
+        "geode/weu is no target until it is Healthy (Degraded: 1 of 2 stamps not Healthy (weu-1 is Degraded))"
+    );
+    assert_eq!(line.alarm.unwrap().command, "kubectl describe geode weu");
+}
+
+#[test]
 fn one_region_alone_starts_no_countdown() {
     let mut picture = picture(Moment::Doubt);
     for finding in picture.assessment.geodes.values_mut() {
@@ -145,7 +162,7 @@ fn nothing_is_red_without_a_way_out() {
                 "{alarm:?}"
             );
         }
-        for geode in views.geodes.iter().filter(|geode| geode.verdict != crate::verdict::Verdict::Healthy) {
+        for geode in views.geodes.iter().filter(|geode| geode.verdict != Verdict::Healthy) {
             assert!(geode.alarm.is_some(), "{}", geode.name);
         }
     }
@@ -159,4 +176,34 @@ fn a_look_that_was_compared_with_older_content_settles_nothing() {
         seen.against.seq -= 1;
     }
     assert!(!Views::of(&picture, &Scores::new()).zones[0].settled);
+}
+
+#[test]
+fn evacuable_says_every_obstacle_with_what_to_do() {
+    use super::Obstacle::{Capacity, DnsPrimaryInside, HubInside, NoTarget, QuorumInside, SafetyRule};
+    let found = |bend: &dyn Fn(&mut Picture), geode: &str| -> Vec<super::Obstacle> {
+        let mut picture = picture(Moment::Well);
+        bend(&mut picture);
+        let hindrances = super::hindrances(&picture, &geode.into()).unwrap();
+        assert!(hindrances.iter().all(|hindrance| !hindrance.sentence.is_empty()));
+        hindrances.into_iter().map(|hindrance| hindrance.obstacle).collect()
+    };
+    let fleet = |picture: &mut Picture, bend: &dyn Fn(&mut Fleet)| bend(picture.fleet.as_mut().unwrap());
+    assert_eq!(found(&|_| {}, "weu"), []);
+    assert_eq!(found(&|_| {}, "neu"), [DnsPrimaryInside]);
+    assert_eq!(found(&|p| fleet(p, &|f| f.hub_geode = Some("weu".into())), "weu"), [HubInside]);
+    let few = |f: &mut Fleet| f.vantages.retain(|_, region| region.as_str() != "outside");
+    assert_eq!(found(&|p| fleet(p, &few), "weu"), [], "two regions and two of three");
+    let inside = |f: &mut Fleet| {
+        for letter in ["b", "c", "d", "e"] {
+            f.vantages.insert(format!("weu-{letter}").as_str().into(), "weu".into());
+        }
+    };
+    assert_eq!(found(&|p| fleet(p, &inside), "weu"), [QuorumInside]);
+    let small = |f: &mut Fleet| f.stamps.values_mut().for_each(|stamp| stamp.capacity.units = 45);
+    assert_eq!(found(&|p| fleet(p, &small), "weu"), [NoTarget], "no stamp has room for even one bucket");
+    let tight = |f: &mut Fleet| f.stamps.values_mut().for_each(|stamp| stamp.capacity.units = 55);
+    assert_eq!(found(&|p| fleet(p, &tight), "weu"), [Capacity], "four of eight fit");
+    let many = |f: &mut Fleet| f.policy.safety.serving_stamps_min = 5;
+    assert_eq!(found(&|p| fleet(p, &many), "weu"), [SafetyRule]);
 }

@@ -3,7 +3,6 @@ use super::*;
 fn finding(verdict: Verdict, advisory: &str) -> Finding {
     Finding {
         verdict,
-        cut_off: false,
         own: "weu".into(),
         regions: BTreeMap::new(),
         votes: BTreeMap::new(),

@@ -42,6 +42,8 @@ pub(super) struct Rig {
     pub(super) gate_says: Option<Input>,
     /// The newest picture.
     shown: Option<Picture>,
+    /// A vantage whose reports have stopped.
+    pub(super) silent: Option<VantageName>,
     requests: BTreeMap<RunName, Request>,
     samples: BTreeMap<(VantageName, StampName), Sample>,
     version: u64,
@@ -64,6 +66,7 @@ impl Rig {
             commits_say: VecDeque::new(),
             gate_says: None,
             shown: None,
+            silent: None,
             requests: BTreeMap::new(),
             samples: BTreeMap::new(),
             version: 0,
@@ -138,9 +141,12 @@ impl Rig {
         }
     }
 
-    /// Every vantage adds a tick and reports.
+    /// Every vantage but the silent one adds a tick and reports.
     pub(super) fn report(&mut self, see: &dyn Fn(&VantageName, &StampName) -> Tick) {
         for (vantage, region) in self.fleet.vantages.clone() {
+            if self.silent.as_ref() == Some(&vantage) {
+                continue;
+            }
             let mut samples = BTreeMap::new();
             for stamp in self.fleet.stamps.keys() {
                 let sample = self.samples.entry((vantage.clone(), stamp.clone())).or_default();

@@ -26,7 +26,7 @@ fn names(alerts: &[Alert]) -> Vec<&str> {
 
 /// The picture after these events.
 fn with(mut picture: Picture, events: &[Event]) -> Picture {
-    picture.state = Some(picture.state.unwrap().after(events, noon()).unwrap());
+    picture.state = Some(picture.state.unwrap().after(events, noon(), 0).unwrap());
     picture
 }
 
