@@ -106,11 +106,13 @@ pub struct FailoverSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
 
-    /// Safety rules that a person takes upon themselves, by name. Automation overrides nothing.
+    /// Safety rules that a person takes upon themselves, by name. Automation overrides nothing. Not yet: the right to do
+    /// so is checked by an admission policy that comes with the chart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["rule".into()]),
+        validation = rules::refuse("self.size() == 0", "no rule can be overridden; leave overrides out"),
         validation = Rule::new("self.all(o, !(o.rule in ['NeverEmpty', 'SingleFlight', 'NoRaise', 'Residency']))")
             .message("NeverEmpty, SingleFlight, NoRaise and Residency hold for everyone; take them out of overrides"),
     )]

@@ -126,9 +126,14 @@ impl Checks {
     fn gate_was_open(&mut self, state: &Rc<FleetState>, now_ms: u64) {
         let Some(at) = self.automatic.iter().position(|(asked, _)| Rc::ptr_eq(asked, state)) else { return };
         let (_, asked_ms) = self.automatic.remove(at);
+        // What a person has agreed to may also begin while the Gate says Approve.
+        let agreed = shifts(state)
+            .filter(|(_, run)| run.origin == Origin::Engine)
+            .all(|(_, run)| run.approved.is_some());
         let open = self.gates.iter().enumerate().any(|(at, (from_ms, automation))| {
             let to_ms = self.gates.get(at + 1).map_or(u64::MAX, |(next_ms, _)| *next_ms);
-            *automation == Automation::Automatic && *from_ms <= now_ms && to_ms >= asked_ms
+            let lets = *automation == Automation::Automatic || (agreed && *automation == Automation::Approve);
+            lets && *from_ms <= now_ms && to_ms >= asked_ms
         });
         self.require(open, "S23 the Gate", || {
             format!("{} starts an automatic run, and the Gate was closed all the while", state.point)

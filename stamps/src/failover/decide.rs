@@ -16,7 +16,7 @@ use super::{
     progress,
     request::Request,
     run::{Plan, Run},
-    state::{FleetState, Mode, Origin, StampRecord, Subject, digest},
+    state::{Doubt, FleetState, Mode, Origin, StampRecord, Subject, digest},
     supervise::{self, Ages},
 };
 use crate::{
@@ -361,8 +361,19 @@ fn prepare(draft: &mut Draft<'_>, name: &RunName, run: Run, plan: Plan) -> Resul
     draft.push(Event::PhaseChanged { run: name.clone(), to: Phase::AwaitingApproval, reason })
 }
 
+/// Two sentences that say the same at different times: ages and counts change all the while, and each new sentence
+/// would be a commit and an event.
+pub(super) fn same_but_for_numbers(one: &str, other: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    one == other || letters(one) == letters(other)
+}
+
 fn hold_doubt(draft: &mut Draft<'_>, subject: Subject, because: Vec<String>) -> Result<(), Illegal> {
-    let known = draft.state.doubts.get(&subject).is_some_and(|doubt| doubt.held_because == because);
+    let says = |doubt: &Doubt| {
+        let pairs = || doubt.held_because.iter().zip(&because);
+        doubt.held_because.len() == because.len() && pairs().all(|(old, new)| same_but_for_numbers(old, new))
+    };
+    let known = draft.state.doubts.get(&subject).is_some_and(says);
     if known { Ok(()) } else { draft.push(Event::DoubtHeld { subject, because }) }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     control,
-    decide::{Draft, ask, begin, make_plan, proposal},
+    decide::{Draft, ask, begin, make_plan, proposal, same_but_for_numbers},
     event::{Event, Illegal},
     phase::{Phase, StepKind, StepState},
     request::Control,
@@ -165,7 +165,11 @@ pub(super) fn wait(
 ) -> Result<(), Illegal> {
     let because: Vec<String> = refusals.iter().map(ToString::to_string).collect();
     let reason = format!("waits: {}", because.join("; "));
-    if run.reason == reason { Ok(()) } else { draft.push(Event::StageWaits { run: name.clone(), reason }) }
+    if same_but_for_numbers(&run.reason, &reason) {
+        Ok(())
+    } else {
+        draft.push(Event::StageWaits { run: name.clone(), reason })
+    }
 }
 
 /// An undo is over when every zone's primary has accepted it.

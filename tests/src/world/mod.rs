@@ -51,6 +51,8 @@ pub struct Design {
     pub stamps_per_region: usize,
     /// The Gate.
     pub automation: Automation,
+    /// Stages of every run in per cent, and how long each stands.
+    pub ramp: (Vec<u32>, &'static str),
     /// How long evidence must stand before anything starts.
     pub hold_s: u32,
     /// Hosts that every serving stamp answers for; then the zone's routing is Shared.
@@ -71,6 +73,7 @@ impl Design {
             dns_primary: REGIONS[1].name,
             stamps_per_region: 2,
             automation: Automation::Automatic,
+            ramp: (vec![100], "0s"),
             hold_s: 2,
             shared_hosts: Vec::new(),
             single_writers: Vec::new(),

@@ -118,6 +118,8 @@ pub(super) async fn create_all(world: &World) -> anyhow::Result<()> {
     }))?;
     world.api::<Secret>().create(&PostParams::default(), &secret).await?;
     let hold = format!("{}s", design.hold_s);
+    let (stages, bake) = &design.ramp;
+    let ramp = json!({ "stages": stages, "bake": bake });
     let policy = json!({
         "detection": {
             "failTicks": 3, "windowTicks": 5, "recoverTicks": 5,
@@ -126,8 +128,7 @@ pub(super) async fn create_all(world: &World) -> anyhow::Result<()> {
         },
         "safety": { "warmUp": "0s" },
         "ramps": {
-            "planned": { "stages": [100], "bake": "0s" },
-            "failback": { "stages": [100], "bake": "0s" },
+            "planned": ramp, "unplanned": ramp, "failback": ramp,
         },
         "workflow": { "stepBudget": "10s", "runDeadline": "5m", "drainGrace": "1s" },
     });
