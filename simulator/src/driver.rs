@@ -215,20 +215,20 @@ impl World {
         }
     }
 
+    /// What a load finds.
+    fn read_register(&self, life: Life) -> Event {
+        let (known, epoch) = (self.api.known.clone(), self.projected);
+        let Some((state, version)) = &self.api.register else {
+            return Event::Told(life, Input::Missing { known, epoch });
+        };
+        let (state, uid) = (Box::new((**state).clone()), self.api.register_uid.clone());
+        Event::Loaded(life, Input::Loaded { state, uid, known, epoch }, *version)
+    }
+
     /// Does it, and says what the caller will be told.
     fn execute(&mut self, life: Life, call: Call) -> Option<Event> {
         match call {
-            Call::Load => Some(match self.api.register.clone() {
-                Some((state, version)) => {
-                    let (uid, known) = (self.api.register_uid.clone(), self.api.known.clone());
-                    let state = Box::new((*state).clone());
-                    Event::Loaded(life, Input::Loaded { state, uid, known, epoch: self.projected }, version)
-                }
-                None => {
-                    let (known, epoch) = (self.api.known.clone(), self.projected);
-                    Event::Told(life, Input::Missing { known, epoch })
-                }
-            }),
+            Call::Load => Some(self.read_register(life)),
             Call::Gate(state, version, asks) => Some(match self.api.fleet.automation {
                 _ if self.now_ms < self.gate_unreadable_until => {
                     self.tally.count("Gates not readable");

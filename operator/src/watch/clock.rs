@@ -45,11 +45,10 @@ pub(super) async fn follow(
     stop: CancellationToken,
 ) {
     loop {
-        match look(&client).await {
-            Some(server) => {
-                time.send_replace(Some(ServerTime { server, here: clock.now().mono }));
-            }
-            None => tracing::debug!("the API server did not say what time it is"),
+        if let Some(server) = look(&client).await {
+            time.send_replace(Some(ServerTime { server, here: clock.now().mono }));
+        } else {
+            tracing::debug!("the API server did not say what time it is");
         }
         let pause = if time.borrow().is_some() { EVERY } else { AT_FIRST };
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use stamps::{
-    failover::{FleetState, Mode, Origin, Run, StepKind},
+    failover::{FleetState, Mode, Origin, Phase, Run, StepKind},
     names::{Bucket, Point, RunName, StampName},
     routing::Route,
     time::Now,
@@ -62,7 +62,9 @@ impl Checks {
             return;
         }
         self.shares_rise_only_where_it_is_well(process, &before, state, now);
-        for (name, _) in shifts(state) {
+        // A run that a person let wait, or that has begun, has started in time.
+        let fresh = |name: &&RunName| before.runs.get(*name).is_none_or(|run| run.phase == Phase::Pending);
+        for name in shifts(state).map(|(name, _)| name).filter(fresh) {
             let late_ms = self.deadlines.get(name).map_or(0, |by_ms| now_ms.saturating_sub(*by_ms));
             self.require(late_ms <= 1, "S24 no old command", || {
                 format!("{name} starts {late_ms} ms after the last moment at which it may")
