@@ -1,5 +1,6 @@
 //! `kubectl lifeboat`: what the plain objects do not show at a glance.
 
+mod recover;
 mod register;
 mod tenant;
 
@@ -25,12 +26,26 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// Print the register (the `FleetState` object) as JSON, unpacked
-    State,
+    /// Print the register (the `FleetState` object) as JSON, unpacked; or confirm it
+    State {
+        #[command(subcommand)]
+        act: Option<StateAct>,
+    },
     /// Say which stamp serves a tenant now, and why
     Where {
         /// Name of the Tenant
         tenant: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum StateAct {
+    /// Confirm a register that was lost, put back from a backup or copied: show what is really served, ask, and take that
+    /// as the truth. Nothing is moved by it
+    Recover {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -45,7 +60,10 @@ async fn main() -> anyhow::Result<()> {
     let namespace = flags.namespace.unwrap_or_else(|| config.default_namespace.clone());
     let client: Client = api::client(config)?;
     let answer = match flags.question {
-        Question::State => register::text(&register::read(&client, &namespace).await?)?,
+        Question::State { act: None } => register::text(&register::read(&client, &namespace).await?)?,
+        Question::State { act: Some(StateAct::Recover { yes }) } => {
+            recover::run(&client, &namespace, yes).await?
+        }
         Question::Where { tenant } => tenant::sentence(&client, &namespace, &tenant).await?,
     };
     print(&answer);

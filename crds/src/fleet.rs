@@ -80,6 +80,11 @@ pub struct FleetSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub notifications: Vec<Notification>,
 
+    /// A person's word about a register that was lost, put back from a backup, or taken over from another hub. Set by
+    /// `kubectl lifeboat state recover`, which shows first what is really served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recover: Option<Recover>,
+
     /// An outside address that is told regularly that Lifeboat is alive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = rules::not_yet("watch the leader's Lease instead"))]
@@ -97,6 +102,16 @@ pub struct Vantage {
     /// Whether its silence counts against the quorum. Example: true.
     #[serde(default = "yes")]
     pub required: bool,
+}
+
+/// A person's word about the register.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Recover {
+    /// What is confirmed: the UID of a register that was lost, or the commit that found a register not to be believed.
+    /// It holds for that one finding and for no later one. Example: `1795262400.17`.
+    #[schemars(length(min = 1, max = 64))]
+    pub finding: String,
 }
 
 fn yes() -> bool {

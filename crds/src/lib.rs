@@ -13,6 +13,7 @@ pub mod failover_policy;
 pub mod fleet;
 pub mod geode;
 pub mod later;
+pub mod policies;
 #[cfg(test)]
 mod quickstart;
 pub mod register;
@@ -34,7 +35,7 @@ pub use geode::{Geode, GeodeSpec, GeodeStatus};
 pub use stamp::{Stamp, StampSpec, StampStatus};
 pub use state::{
     AvailabilityLedger, AvailabilityLedgerFields, FleetState, FleetStateFields, HealthReport,
-    HealthReportFields,
+    HealthReportFields, REGISTER_FINALIZER,
 };
 pub use tenant::{Placement, Tenant, TenantSpec, TenantStatus};
 pub use traffic_policy::{TrafficPolicy, TrafficPolicySpec, TrafficPolicyStatus};

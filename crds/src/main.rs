@@ -31,7 +31,9 @@ fn main() -> anyhow::Result<()> {
     if check {
         return unchanged(&out, &files);
     }
-    fs::create_dir_all(&out).with_context(|| format!("make {}", out.display()))?;
+    for folder in [out.clone(), out.join(crds::definitions::POLICIES)] {
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    }
     for stray in strays(&out, &files)? {
         fs::remove_file(&stray).with_context(|| format!("remove {}", stray.display()))?;
     }
@@ -58,15 +60,16 @@ fn unchanged(out: &std::path::Path, files: &[(String, String)]) -> anyhow::Resul
     bail!("differs from the types: {}; run `lifeboat-crds generate` and commit", drifted.join(", "))
 }
 
-/// YAML files that no definition makes.
+/// YAML files that nothing makes.
 fn strays(out: &std::path::Path, files: &[(String, String)]) -> anyhow::Result<Vec<PathBuf>> {
     let mut strays = Vec::new();
-    for entry in fs::read_dir(out).with_context(|| format!("list {}", out.display()))? {
-        let path = entry?.path();
-        let yaml = path.extension().is_some_and(|extension| extension == "yaml");
-        let known = files.iter().any(|(name, _)| path.file_name().is_some_and(|file| file == name.as_str()));
-        if yaml && !known {
-            strays.push(path);
+    for folder in [out.to_owned(), out.join(crds::definitions::POLICIES)] {
+        for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+            let path = entry?.path();
+            let yaml = path.extension().is_some_and(|extension| extension == "yaml");
+            if yaml && !files.iter().any(|(name, _)| path == out.join(name)) {
+                strays.push(path);
+            }
         }
     }
     Ok(strays)

@@ -11,6 +11,10 @@ use stamps::verdict::Sight;
 
 use crate::rules;
 
+/// Holds the register's object back when it is deleted, or its definition is. The operator takes it off when the whole
+/// namespace goes.
+pub const REGISTER_FINALIZER: &str = "state.lifeboat.dev/register";
+
 /// The register: the one document that a fleet's history is made of, changed only by compare-and-swap.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(

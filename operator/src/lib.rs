@@ -73,6 +73,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) {
         metrics,
     };
     let tasks = TaskTracker::new();
+    tasks.spawn(register.clone().let_go_in_time(stop.clone()));
     let placer = place::Placer::new(&client, &namespace, roads);
     tasks.spawn(placer.run(seen.clone(), shown.clone(), stop.clone()));
     let scorer = scores::Scorer::new(&client, &namespace, clock);
@@ -91,7 +92,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) {
     });
     let watching = stop.clone();
     tasks.spawn(async move {
-        watch::run(client, &namespace, inputs, seen_sender, reports_sender, watching).await;
+        watch::run(client, &namespace, inputs, seen_sender, reports_sender, clock, watching).await;
     });
     let jitter = Duration::from_millis(rand::random_range(0..=JITTER_MAX_MS));
     driver.run(Engine::new(identity, jitter), incoming, clock, stop).await;

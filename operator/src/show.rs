@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use stamps::{
-    failover::Picture,
+    failover::{Picture, RegisterLife},
     view::{Scores, Views},
 };
 use tokio::sync::watch;
@@ -49,6 +49,9 @@ fn snapshot(picture: &Picture, scores: &Scores) -> Snapshot {
     let mut missing = Vec::new();
     if picture.fleet.is_none() {
         missing.push("no valid Fleet object named fleet has been seen; apply one".to_owned());
+    }
+    if let RegisterLife::TooNew { .. } = picture.register {
+        missing.extend(picture.register.sentence());
     }
     if picture.state.is_none() {
         missing.push("the register has not been read yet".to_owned());

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use stamps::{
     failover::{Command, Content, Key},
     mutants::{Mutant, planted},
-    names::Fence,
-    routing::{Answer, FenceSeen, Outcome, RefusalClass},
+    names::{Explained, Fence},
+    routing::{Answer, FenceRecord, Outcome, RefusalClass},
 };
 
 use crate::dns::{Message, Records, Said, Zone};
@@ -35,6 +35,7 @@ pub struct Agent {
     pub key: Key,
     desired: Records,
     fence: Fence,
+    past: Explained,
     content: Content,
     names_max: usize,
     round: u32,
@@ -49,15 +50,16 @@ pub struct Agent {
 impl Agent {
     /// An agent for this command, if it changes a zone.
     pub fn new(number: u64, key: Key, command: Command, names_max: usize) -> Option<Self> {
-        let (desired, fence, content) = match command {
-            Command::Converge { desired, fence, content } => (desired.answers, fence, content),
-            Command::RaiseFence { fence, content, .. } => (Records::new(), fence, content),
+        let (desired, fence, past, content) = match command {
+            Command::Converge { desired, fence, past, content } => (desired.answers, fence, past, content),
+            Command::RaiseFence { fence, past, content, .. } => (Records::new(), fence, past, content),
             Command::Observe { .. } | Command::Publish { .. } => return None,
         };
         Some(Self {
             key,
             desired,
             fence,
+            past,
             content,
             names_max,
             round: 0,
@@ -76,8 +78,9 @@ impl Agent {
                 None => Outcome::NotDone { reason },
             });
         };
-        if let Some(seen) = zone.fence.filter(|seen| *seen > self.fence.point) {
-            return Next::Tell(Outcome::Fenced { by: FenceSeen::Newer(seen) });
+        let seen = zone.fence.map(|point| FenceRecord::Fence(Fence { point, ..self.fence.clone() }));
+        if let Some(by) = seen.and_then(|seen| seen.keeps_out_after(&self.fence, &self.past)) {
+            return Next::Tell(Outcome::Fenced { by });
         }
         let differing: Vec<(String, Answer)> = self
             .desired

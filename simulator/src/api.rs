@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use stamps::{
     failover::{FleetState, LeaseSeen, Request},
     fleet::Fleet,
-    names::{ReplicaName, RunName, VantageName},
+    names::{RegisterUid, ReplicaName, RunName, VantageName},
     verdict::Report,
 };
 
@@ -14,6 +14,12 @@ use stamps::{
 pub struct Api {
     /// The register and its resourceVersion.
     pub register: Option<(Rc<FleetState>, u64)>,
+    /// UID of the register's object.
+    pub register_uid: RegisterUid,
+    /// UID of the register in the fleet's status.
+    pub known: Option<RegisterUid>,
+    /// What a person has said about the register.
+    pub confirmed: Option<String>,
     /// The heartbeat.
     pub lease: LeaseSeen,
     /// `Fleet`, `Stamp` and the others.
@@ -30,6 +36,9 @@ impl Api {
     pub fn new(fleet: Fleet) -> Self {
         Self {
             register: None,
+            register_uid: "register-0".into(),
+            known: None,
+            confirmed: None,
             lease: LeaseSeen { holder: None, version: "0".to_owned() },
             fleet,
             requests: BTreeMap::new(),
@@ -49,7 +58,11 @@ impl Api {
         if self.register.as_ref().map(|(_, held)| *held) != version {
             return false;
         }
+        let made = self.register.is_none();
         let version = self.next_version();
+        if made {
+            self.register_uid = format!("register-{version}").into();
+        }
         self.register = Some((state, version));
         true
     }

@@ -5,6 +5,7 @@ use stamps::{
     fleet::Automation,
     names::{GeodeName, RunName},
     routing::Route,
+    time::Mono,
 };
 
 use crate::{
@@ -23,6 +24,8 @@ pub const HEAL_AT_MS: u64 = 120_000;
 const SETTLE_MS: u64 = 75_000;
 /// No misfortune that a process must sit out lasts longer.
 const LASTS_MS_MAX: u64 = 60_000;
+/// The longest that a run may start after it was asked for.
+const START_WITHIN_MS_MAX: u64 = 60_000;
 /// For all failbacks together: each may wait for a budget, a drain and a backoff of half a minute.
 const FAILBACK_MS: u64 = 150_000;
 /// From a region's death to its traffic's new home: smoothing, hold, a report period, and a backoff of half a minute.
@@ -98,7 +101,46 @@ impl World {
             Misfortune::VantagePartition => self.vantages[vantage].partition = (geode, until),
             Misfortune::VantageLies => self.vantages[vantage].lies = (stamp, until),
             Misfortune::ProberFails => self.vantages[vantage].prober_fails_until = until,
+            Misfortune::RegisterDeleted => self.register_deleted(),
+            Misfortune::RegisterPutBack => self.register_put_back(),
+            Misfortune::RunsMadeAgain => self.runs_made_again(),
         }
+    }
+
+    fn register_deleted(&mut self) {
+        if self.api.register.is_some() {
+            self.register_replaced(None);
+        }
+    }
+
+    /// In its own object, as a backup of the whole API server has it, or in a new one.
+    fn register_put_back(&mut self) {
+        let Some(backup) = self.rng.pick(&self.backups).cloned() else { return };
+        if self.rng.chance(500) {
+            let number = self.number();
+            self.api.register_uid = format!("copy-{number}").into();
+        }
+        self.note(format_args!("!! the register is put back to {}", backup.point));
+        self.backups.retain(|kept| kept.point <= backup.point);
+        self.register_replaced(Some(backup));
+    }
+
+    /// Objects with the names and words of old ones: of runs that ended, and of runs of which nobody knows.
+    fn runs_made_again(&mut self) {
+        let old: Vec<RunName> =
+            self.api.requests.iter().filter(|(_, known)| known.ended).map(|(name, _)| name.clone()).collect();
+        let Some(name) = self.rng.pick(&old).cloned() else { return };
+        let number = self.number();
+        // A sync makes an object anew; one that slept in a queue is as old as it was.
+        let fresh = self.rng.chance(500);
+        let now_ms = self.now_ms;
+        let Some(request) = self.api.requests.get_mut(&name) else { return };
+        *request = Request { uid: format!("uid-{number}"), ended: false, ..request.clone() };
+        if fresh {
+            request.start_by = Some(Mono(now_ms + START_WITHIN_MS_MAX));
+        }
+        self.note(format_args!("!! {name} is made again"));
+        self.request_changed(&name);
     }
 
     fn crash(&mut self, replica: usize, lasts_ms: u64) {
@@ -139,6 +181,7 @@ impl World {
         self.api.fleet.stamps.extend(missing);
         self.api.fleet.automation = Automation::Hold;
         self.fleet_changed();
+        self.queue.push(self.now_ms, Event::Confirm);
         self.queue.push(self.now_ms + SETTLE_MS, Event::Healed(1));
     }
 
@@ -221,6 +264,7 @@ impl World {
         let name = RunName::from(format!("run-{number}"));
         self.note(format_args!("-- a person asks for {mode:?} of {subject} as {name}"));
         self.tally.count("runs asked for by a person");
+        let within_ms = self.rng.between(8_000, START_WITHIN_MS_MAX);
         self.api.requests.insert(
             name.clone(),
             Request {
@@ -236,6 +280,7 @@ impl World {
                 reason: None,
                 ended: false,
                 predates_register: false,
+                start_by: Some(Mono(self.now_ms + within_ms)),
             },
         );
         self.request_changed(&name);
@@ -263,5 +308,8 @@ fn name(kind: Misfortune) -> &'static str {
         Misfortune::VantagePartition => "partitioned vantages",
         Misfortune::VantageLies => "lying vantages",
         Misfortune::ProberFails => "failing probers",
+        Misfortune::RegisterDeleted => "deletions of the register",
+        Misfortune::RegisterPutBack => "restored registers",
+        Misfortune::RunsMadeAgain => "runs made again",
     }
 }

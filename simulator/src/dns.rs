@@ -28,6 +28,22 @@ impl Zone {
     }
 }
 
+impl Zone {
+    /// Where aliases lead that are not as wanted.
+    pub fn elsewhere(&self, desired: &RouteSet) -> BTreeMap<String, String> {
+        let differing =
+            desired.answers.iter().filter(|(name, answer)| self.records.get(*name) != Some(answer));
+        differing
+            .filter_map(|(name, wanted)| match (wanted, self.records.get(name)?) {
+                (Answer::Alias { target: wanted, .. }, Answer::Alias { target, .. }) if wanted != target => {
+                    Some((name.clone(), target.clone()))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
 /// One update message: all of it happens, or none of it.
 #[derive(Clone, Debug)]
 pub struct Message {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use stamps::{
     failover::{Command, Engine, FleetState, GateAsk, Input, Key, Output, Picture, Request},
-    names::{RunName, VantageName},
+    names::{RegisterUid, RunName, VantageName},
     routing::Outcome,
     verdict::Report,
 };
@@ -34,6 +34,7 @@ impl World {
         self.checks.begin_life(at);
         let mut list =
             vec![Input::Fleet(Box::new(self.api.fleet.clone())), Input::Lease(self.api.lease.clone())];
+        list.push(Input::Confirmed(self.api.confirmed.clone()));
         let requests = self.api.requests.iter();
         list.extend(requests.map(|(name, request)| Input::Request(name.clone(), request.clone())));
         let reports = self.api.reports.values();
@@ -52,8 +53,13 @@ impl World {
     }
 
     /// One input for one engine, and what comes of it.
-    pub(crate) fn tell(&mut self, life: Life, input: Input) {
+    pub(crate) fn tell(&mut self, life: Life, mut input: Input) {
         let now = self.clock(life.replica);
+        if let Input::Request(_, request) = &mut input {
+            // The world's own clock is the API server's; a process counts the deadline on its own.
+            let clock = &self.replicas[life.replica].clock;
+            request.start_by = request.start_by.map(|by| clock.now(by.0).mono);
+        }
         self.trace_input(life, &input);
         self.checks.told(life.replica, &self.replicas[life.replica].name, &input, now);
         let replica = &mut self.replicas[life.replica];
@@ -63,7 +69,15 @@ impl World {
         }
     }
 
-    /// The register, as a load, a commit's answer or a watch shows it.
+    /// The register, as a load gives it.
+    pub(crate) fn load_answered(&mut self, life: Life, input: Input, version: u64) {
+        if let Input::Loaded { state, .. } = &input {
+            self.replicas[life.replica].sights.insert(state.point, version);
+        }
+        self.tell(life, input);
+    }
+
+    /// The register, as a commit's answer or a watch shows it.
     pub(crate) fn show(&mut self, life: Life, state: &Rc<FleetState>, version: u64) {
         self.replicas[life.replica].sights.insert(state.point, version);
         self.tell(life, Input::Stored(Box::new((**state).clone())));
@@ -201,13 +215,20 @@ impl World {
         }
     }
 
+    /// What a load finds.
+    fn read_register(&self, life: Life) -> Event {
+        let (known, epoch) = (self.api.known.clone(), self.projected);
+        let Some((state, version)) = &self.api.register else {
+            return Event::Told(life, Input::Missing { known, epoch });
+        };
+        let (state, uid) = (Box::new((**state).clone()), self.api.register_uid.clone());
+        Event::Loaded(life, Input::Loaded { state, uid, known, epoch }, *version)
+    }
+
     /// Does it, and says what the caller will be told.
     fn execute(&mut self, life: Life, call: Call) -> Option<Event> {
         match call {
-            Call::Load => Some(match self.api.register.clone() {
-                Some((state, version)) => Event::Shown(life, state, version),
-                None => Event::Told(life, Input::Missing { known: false }),
-            }),
+            Call::Load => Some(self.read_register(life)),
             Call::Gate(state, version, asks) => Some(match self.api.fleet.automation {
                 _ if self.now_ms < self.gate_unreadable_until => {
                     self.tally.count("Gates not readable");
@@ -246,6 +267,12 @@ impl World {
         self.note(format_args!("    the register holds {} of {}", state.point, state.leader));
         self.tally.count("commits");
         self.checks.stored(before, state, &self.dns, self.now_ms, &mut self.tally);
+        if before.is_some_and(|before| before.restored.is_some()) && state.restored.is_none() {
+            self.tally.count("registers recovered");
+        }
+        if self.rng.chance(100) {
+            self.backups.push(Rc::clone(state));
+        }
         let version = self.api.register.as_ref().map_or(0, |(_, version)| *version);
         self.watch_event(Watch::Register, &|life| Event::Shown(life, Rc::clone(state), version));
     }
@@ -253,6 +280,37 @@ impl World {
     fn lease_changed(&mut self) {
         let lease = self.api.lease.clone();
         self.watch_event(Watch::Lease, &|life| Event::Told(life, Input::Lease(lease.clone())));
+    }
+
+    /// The register is gone or another one, by nobody's commit.
+    pub(crate) fn register_replaced(&mut self, with: Option<Rc<FleetState>>) {
+        self.checks.register_replaced(with.as_deref(), &self.dns);
+        let version = self.api.next_version();
+        self.api.register = with.map(|state| (state, version));
+        match self.api.register.clone() {
+            Some((state, version)) => {
+                self.watch_event(Watch::Register, &|life| Event::Shown(life, Rc::clone(&state), version));
+            }
+            None => self.watch_event(Watch::Register, &|life| Event::Told(life, Input::Vanished)),
+        }
+        let at_ms = self.now_ms + self.rng.between(3_000, 30_000);
+        self.queue.push(at_ms, Event::Confirm);
+    }
+
+    /// A person looks whether the register is asked about, and confirms it.
+    pub(crate) fn confirm(&mut self) {
+        let word = match &self.api.register {
+            None => self.api.known.as_ref().map(ToString::to_string).or_else(|| Some("unnamed".to_owned())),
+            Some((state, _)) => state.restored.as_ref().map(stamps::failover::Restored::word),
+        };
+        let word = word.filter(|word| self.api.confirmed.as_ref() != Some(word));
+        if let Some(word) = word {
+            self.note(format_args!("-- a person confirms {word}"));
+            self.api.confirmed = Some(word.clone());
+            self.watch_event(Watch::Objects, &|life| Event::Told(life, Input::Confirmed(Some(word.clone()))));
+        }
+        let at_ms = self.now_ms + self.rng.between(2_000, 6_000);
+        self.queue.push(at_ms, Event::Confirm);
     }
 
     /// The fleet object, or one beside it, changed.
@@ -265,6 +323,7 @@ impl World {
     /// A `Failover` object was made or changed.
     pub(crate) fn request_changed(&mut self, name: &RunName) {
         let Some(request) = self.api.requests.get(name).cloned() else { return };
+        self.checks.asked(name, request.start_by.map(|by| by.0));
         self.watch_event(Watch::Objects, &|life| {
             Event::Told(life, Input::Request(name.clone(), request.clone()))
         });
@@ -303,8 +362,9 @@ impl World {
     /// The leader shows runs in their objects, and makes objects for its own.
     fn project(&mut self, picture: &Picture) {
         let (true, Some(state)) = (picture.leading, &picture.state) else { return };
+        let believed = state.restored.is_none();
         let mut changes = Vec::new();
-        for (name, run) in &state.runs {
+        for (name, run) in state.runs.iter().filter(|_| believed) {
             let ended = run.phase.is_end();
             match self.api.requests.get(name) {
                 Some(known) if known.ended != ended => {
@@ -326,23 +386,36 @@ impl World {
                             reason: None,
                             ended,
                             predates_register: false,
+                            start_by: None,
                         },
                     ));
                 }
                 _ => {}
             }
         }
-        if !changes.is_empty() {
+        for name in &picture.leftovers {
+            let known = self.api.requests.get(name).filter(|known| !known.ended);
+            changes.extend(known.map(|known| (name.clone(), Request { ended: true, ..known.clone() })));
+        }
+        let known = state.restored.is_none().then(|| self.api.register_uid.clone());
+        let news = known.is_some() && known != self.api.known;
+        if !changes.is_empty() || news {
             let at_ms = self.now_ms + self.rng.between(10, 500);
-            self.queue.push(at_ms, Event::Project(state.point.epoch, changes));
+            self.queue.push(at_ms, Event::Project(state.point.epoch, changes, known));
         }
     }
 
-    pub(crate) fn project_arrives(&mut self, epoch: i64, requests: Vec<(RunName, Request)>) {
+    pub(crate) fn project_arrives(
+        &mut self,
+        epoch: i64,
+        requests: Vec<(RunName, Request)>,
+        known: Option<RegisterUid>,
+    ) {
         if self.now_ms < self.api_down_until || epoch < self.projected {
             return;
         }
         self.projected = epoch;
+        self.api.known = known.or_else(|| self.api.known.take());
         for (name, request) in requests {
             if self.deleted.contains(&name) || self.api.requests.get(&name).is_some_and(|known| known.ended) {
                 continue;

@@ -42,6 +42,12 @@ pub enum Misfortune {
     VantageLies,
     /// A vantage's own prober fails.
     ProberFails,
+    /// Somebody deletes the register.
+    RegisterDeleted,
+    /// Somebody puts an older copy of the register in its place.
+    RegisterPutBack,
+    /// A sync makes `Failover` objects again that were there before.
+    RunsMadeAgain,
 }
 
 impl Misfortune {
@@ -117,6 +123,12 @@ impl Faults {
         // A world in which no region ever fails asks little of anybody.
         if !kinds.contains(&Misfortune::RegionDown) || rng.chance(500) {
             kinds.push(Misfortune::RegionDown);
+        }
+        // People who handle the register itself are rare, and they stop everything.
+        let handled = [Misfortune::RegisterDeleted, Misfortune::RegisterPutBack];
+        kinds.extend(handled.into_iter().filter(|_| rng.chance(120)));
+        if rng.chance(200) {
+            kinds.push(Misfortune::RunsMadeAgain);
         }
         let mut rate = |most: u64| if rng.chance(500) { rng.between(most / 10 + 1, most) } else { 0 };
         let rates = Rates {

@@ -12,6 +12,12 @@ impl World {
             Input::Stored(state) => {
                 self.note(format_args!("{name} <- register {} of {}", state.point, state.leader));
             }
+            Input::Loaded { state, uid, .. } => {
+                self.note(format_args!(
+                    "{name} <- register {} of {}, read from {uid}",
+                    state.point, state.leader
+                ));
+            }
             Input::Fleet(fleet) => self.note(format_args!("{name} <- fleet, {:?}", fleet.automation)),
             Input::Report { report, version } => {
                 let down: Vec<&str> = report

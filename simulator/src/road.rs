@@ -175,6 +175,7 @@ impl World {
                 fence: fence.filter(|_| !gone),
                 matches: !gone && held.shows(desired),
                 differing: Vec::new(),
+                elsewhere: if gone { std::collections::BTreeMap::new() } else { held.elsewhere(desired) },
                 error: gone.then(|| "no answer".to_owned()),
             }
         });

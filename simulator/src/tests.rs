@@ -84,7 +84,7 @@ fn an_agent_settles_a_lost_answer_by_reading() {
     let fence = Fence { fleet: "f".into(), point };
     let content = Content { point, hash: String::new() };
     let key = Key::Zone { zone: zone.clone(), fence: fence.to_string() };
-    let command = Command::RaiseFence { zone, fence, content };
+    let command = Command::RaiseFence { zone, fence, past: stamps::names::Explained::default(), content };
     let mut agent = Agent::new(1, key, command, 10).expect("it changes a zone");
     let mut dns = Dns::new(1, 0);
     let Next::Send(message) = agent.read(Some(&dns.primary)) else { panic!("nothing to send") };

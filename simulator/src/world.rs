@@ -6,7 +6,7 @@ use stamps::{
     failover::{FleetState, GateAsk, Input, Key, Request, Subject},
     fixtures,
     fleet::{Fleet, Ramp, Routing},
-    names::{Point, RunName, StampName, VantageName},
+    names::{Point, RegisterUid, RunName, StampName, VantageName},
     routing::RouteSet,
     time::{Mono, Now},
     verdict::Report,
@@ -40,6 +40,8 @@ pub enum Event {
     Told(Life, Input),
     /// A replica is shown the register.
     Shown(Life, Rc<FleetState>, u64),
+    /// A replica is given what it read of the register.
+    Loaded(Life, Input, u64),
     /// A replica asked to be called by now.
     Wake(Life, u64),
     /// A call to the API server arrives there. The flag: its caller has given up.
@@ -65,11 +67,13 @@ pub enum Event {
     /// A report arrives at the API server.
     Report(VantageName, Box<Report>),
     /// The leader's view arrives at the API server.
-    Project(i64, Vec<(RunName, Request)>),
+    Project(i64, Vec<(RunName, Request)>, Option<RegisterUid>),
     /// A misfortune befalls the world.
     Misfortune,
     /// A person acts.
     Person,
+    /// A person looks after the register.
+    Confirm,
     /// A person turns the Gate.
     TurnGate,
     /// A person gives this run up and wants its subject back.
@@ -134,6 +138,8 @@ pub struct World {
     pub deleted: Vec<RunName>,
     /// Stamp objects that are missing just now.
     pub missing: BTreeMap<StampName, stamps::fleet::Stamp>,
+    /// Registers that somebody kept.
+    pub backups: Vec<Rc<FleetState>>,
     /// The highest epoch among projections.
     pub projected: i64,
     /// What must always hold.
@@ -180,6 +186,7 @@ impl World {
             names_max: *rng.pick(&[6, 20, 200]).unwrap_or(&200),
             deleted: Vec::new(),
             missing: BTreeMap::new(),
+            backups: Vec::new(),
             projected: 0,
             trace: Trace::new(keep_trace),
             tally: Tally::default(),
@@ -234,6 +241,7 @@ impl World {
             Event::Start(replica) => self.start(replica),
             Event::Told(life, input) => self.tell(life, input),
             Event::Shown(life, state, version) => self.show(life, &state, version),
+            Event::Loaded(life, input, version) => self.load_answered(life, input, version),
             Event::Wake(life, number) if self.replicas[life.replica].wake == number => {
                 self.tell(life, Input::Tick);
             }
@@ -249,9 +257,10 @@ impl World {
             Event::Transfer(server, zone) => self.transfer(server, zone),
             Event::Tick => self.tick(),
             Event::Report(vantage, report) => self.report_arrives(vantage, &report),
-            Event::Project(epoch, requests) => self.project_arrives(epoch, requests),
+            Event::Project(epoch, requests, known) => self.project_arrives(epoch, requests, known),
             Event::Misfortune => self.misfortune(),
             Event::Person => self.person_acts(),
+            Event::Confirm => self.confirm(),
             Event::TurnGate => self.turn_the_gate(),
             Event::ThinkBetter(run, subject) => self.think_better(&run, subject),
             Event::Heal => self.heal(),
@@ -303,6 +312,7 @@ impl Event {
         match self {
             Self::Told(life, ..)
             | Self::Shown(life, ..)
+            | Self::Loaded(life, ..)
             | Self::Wake(life, ..)
             | Self::GateOpen(life, ..)
             | Self::Read(life, ..)

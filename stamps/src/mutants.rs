@@ -40,11 +40,15 @@ pub enum Mutant {
     ForgetsFlaps,
     /// The agent of the simulator's model leaves the prerequisite out of its updates.
     SkipPrerequisite,
+    /// A register that is older than the world is led as if it were not.
+    TrustsRestored,
+    /// A `Failover` object is run however old it is.
+    RunsLeftovers,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::EffectBeforeIntent,
         Self::UnknownIsDown,
         Self::OneRegionIsEnough,
@@ -62,6 +66,8 @@ impl Mutant {
         Self::BelievesOldContent,
         Self::ForgetsFlaps,
         Self::SkipPrerequisite,
+        Self::TrustsRestored,
+        Self::RunsLeftovers,
     ];
 }
 

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::mutants::{Mutant, planted};
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
@@ -65,6 +67,10 @@ name!(
     ZoneName
 );
 name!(
+    /// The UID of the register's object: another object with the same content is a copy.
+    RegisterUid
+);
+name!(
     /// A run, which is also the name of its `Failover` object.
     RunName
 );
@@ -101,6 +107,47 @@ pub struct Point {
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.epoch, self.seq)
+    }
+}
+
+/// Which points of history a register can explain: all up to the first, and of each later epoch those up to its last.
+///
+/// A register that was put back from a backup does not know the epochs that came after the backup, and a leader that
+/// raises the epoch above them does not learn them by that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Explained(Vec<Point>);
+
+impl Explained {
+    /// Epochs that are remembered one by one. So many leaders in a row that never reach a resource are not seen; if
+    /// they are, a person is asked without need.
+    const EPOCHS_MAX: usize = 32;
+
+    /// Everything up to this point.
+    pub fn up_to(point: Point) -> Self {
+        Self(vec![point])
+    }
+
+    /// Whether it explains nothing that it would have to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// An epoch has ended with this commit.
+    pub fn end(&mut self, last: Point) {
+        if self.0.last() != Some(&last) {
+            self.0.push(last);
+        }
+        if self.0.len() > Self::EPOCHS_MAX {
+            self.0.remove(1);
+        }
+    }
+
+    /// Whether a commit of this register can have been at this point.
+    pub fn knows(&self, point: Point) -> bool {
+        planted(Mutant::TrustsRestored)
+            || self.0.first().is_some_and(|first| point <= *first)
+            || self.0.iter().any(|last| last.epoch == point.epoch && point.seq <= last.seq)
     }
 }
 
@@ -181,6 +228,24 @@ mod tests {
         for text in ["", "v=1", "v=1;f=;e=1;s=1", "v=1;f=a;e=x;s=1", "v=1;f=a;s=1;e=1"] {
             assert_eq!(text.parse::<Fence>(), Err(FenceError::Malformed(text.into())), "{text}");
         }
+    }
+
+    #[test]
+    fn the_past_holds_no_epoch_that_was_led_elsewhere() {
+        let at = |epoch, seq| Point { epoch, seq };
+        let mut past = Explained::default();
+        assert!(!past.knows(at(0, 0)), "nothing is known");
+        past.end(at(100, 5));
+        past.end(at(300, 9));
+        for known in [at(7, 900), at(100, 5), at(300, 1), at(300, 9)] {
+            assert!(past.knows(known), "{known}");
+        }
+        for lost in [at(100, 6), at(200, 1), at(300, 10), at(301, 1)] {
+            assert!(!past.knows(lost), "{lost}");
+        }
+        (0..100).for_each(|n| past.end(at(400 + n, 10)));
+        assert!(past.knows(at(499, 10)) && past.knows(at(100, 5)) && !past.knows(at(200, 1)));
+        assert_eq!(past.0.len(), Explained::EPOCHS_MAX);
     }
 
     #[test]

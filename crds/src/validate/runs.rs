@@ -97,7 +97,7 @@ fn home(placement: &tenant_api::Placement) -> Result<Home, Invalid> {
 pub struct RunRequest {
     /// Name of the object, and of the run.
     pub name: RunName,
-    /// The command, as the engine takes it.
+    /// The command, as the engine takes it, but for the moment until which it may start: that is on another clock.
     pub request: Request,
     /// When the object was made.
     pub created: DateTime<Utc>,
@@ -130,6 +130,7 @@ pub fn failover(
         reason: spec.reason.clone(),
         ended: ended(object),
         predates_register: register_created.is_some_and(|register| created < register),
+        start_by: None,
     };
     let start_deadline_s: u64 =
         parse::int("spec.startDeadlineSeconds", spec.start_deadline_seconds, 10..=86_400)?;

@@ -372,6 +372,7 @@ fn a_run_arrives_whole() {
             reason: Some("ticket 4711".into()),
             ended: false,
             predates_register: false,
+            start_by: None,
         }
     );
 }

@@ -17,7 +17,11 @@ use tokio::{sync::mpsc, task::AbortHandle};
 pub use publish::Publisher;
 pub use roads::Roads;
 
-use crate::{kill_point, metrics::Metrics, traffic::Scope};
+use crate::{
+    kill_point,
+    metrics::Metrics,
+    traffic::{Scope, Under},
+};
 
 /// Those who act.
 #[derive(Debug)]
@@ -105,8 +109,10 @@ async fn act(roads: &Roads, publisher: &Publisher, command: Command) -> Outcome 
         Err(outcome) => return outcome,
     };
     let outcome = match &command {
-        Command::Converge { desired, fence, .. } => road.converge(desired, Scope::Full, fence).await,
-        Command::RaiseFence { fence, .. } => road.raise_fence(fence).await,
+        Command::Converge { desired, fence, past, .. } => {
+            road.converge(desired, Scope::Full, Under { fence, past: Some(past) }).await
+        }
+        Command::RaiseFence { fence, past, .. } => road.raise_fence(Under { fence, past: Some(past) }).await,
         Command::Observe { .. } | Command::Publish { .. } => Outcome::Done,
     };
     if matches!(outcome, Outcome::Refused { .. }) {

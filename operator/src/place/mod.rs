@@ -80,7 +80,7 @@ impl Placer {
         let mut pause = PAUSE;
         while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             pause = PAUSE;
-            let Some(picture) = pictures.borrow().clone().filter(|picture| picture.leading) else {
+            let Some(picture) = pictures.borrow().clone().filter(|picture| acts(picture)) else {
                 self.claimed.clear();
                 self.placed.clear();
                 continue;
@@ -170,6 +170,11 @@ impl Placer {
         }
         self.claimed.extend(due.into_iter().map(|tenant| tenant.name.clone()));
     }
+}
+
+/// Nobody is placed by a register that is not believed: it may know less than the world.
+fn acts(picture: &Picture) -> bool {
+    picture.leading && picture.state.as_ref().is_some_and(|state| state.restored.is_none())
 }
 
 type Home = Result<(StampName, Bucket), String>;

@@ -3,6 +3,7 @@
 //! Only what changed is written, times apart; each write has a bound, and one that fails is simply due again. A refusal
 //! with 422 means that a newer leader has written: then this replica is behind and stays silent.
 
+mod lost;
 mod statuses;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -45,6 +46,8 @@ pub struct Projector {
     written: BTreeMap<Target, Value>,
     memory: statuses::Memory,
     epoch: i64,
+    /// UID of the register's object when this epoch began.
+    uid: Option<String>,
 }
 
 impl Projector {
@@ -57,6 +60,7 @@ impl Projector {
             written: BTreeMap::new(),
             memory: statuses::Memory::default(),
             epoch: 0,
+            uid: None,
         }
     }
 
@@ -78,7 +82,11 @@ impl Projector {
                 return;
             }
             let picture = pictures.borrow_and_update().clone();
-            let Some(picture) = picture.filter(|picture| picture.leading) else { continue };
+            let Some(picture) = picture else { continue };
+            if !picture.leading {
+                stop.run_until_cancelled(self.say_that_nobody_leads(&picture)).await;
+                continue;
+            }
             let (seen, scores) = (seen.borrow().clone(), scores.borrow().clone());
             stop.run_until_cancelled(self.round(&seen, &picture, &scores)).await;
         }
@@ -89,14 +97,20 @@ impl Projector {
         if self.epoch != state.point.epoch {
             self.epoch = state.point.epoch;
             self.written.clear();
+            // Once for an epoch: what is put in the register's place later must not become the known one unseen.
+            self.uid = self.register.uid().await;
         }
         for (name, run) in
             state.runs.iter().filter(|(_, run)| run.uid.is_none() && run.origin == Origin::Engine)
         {
+            if state.restored.is_some() {
+                break; // its object may have been there, and gone since
+            }
             self.make_object(name, run).await;
         }
-        let uid = self.register.uid().await;
-        for projection in self.memory.statuses(seen, picture, scores, uid.as_deref()) {
+        let known = state.restored.as_ref().and_then(|restored| restored.replaces.as_ref());
+        let Some(uid) = known.map(ToString::to_string).or_else(|| self.uid.clone()) else { return };
+        for projection in self.memory.statuses(seen, picture, scores, &uid) {
             let target = (projection.kind, projection.name.clone());
             if self.written.get(&target) != Some(&projection.compared) && self.write(&projection).await {
                 self.written.insert(target, projection.compared);

@@ -13,7 +13,7 @@ use crds::conditions::{self, Condition, Truth};
 use serde::Serialize;
 use serde_json::Value;
 use stamps::{
-    failover::{FleetState, Phase, Picture, Run, StepState, Subject},
+    failover::{FleetState, Phase, Picture, Restored, Run, StepState, Subject},
     fleet::{Fleet, Load},
     names::{GeodeName, StampName, ZoneName},
     verdict::{Finding, Verdict},
@@ -91,7 +91,7 @@ impl Memory {
         seen: &Seen,
         picture: &Picture,
         scores: &Scores,
-        register: Option<&str>,
+        register: &str,
     ) -> Vec<Projection> {
         let (Some(state), Some(fleet)) = (&picture.state, &picture.fleet) else { return Vec::new() };
         let from = Source { seen, picture, fleet, state, scores, now: Utc::now(), at: Instant::now() };
@@ -106,8 +106,13 @@ impl Memory {
         for zone in fleet.zones.keys() {
             all.extend(self.traffic_policy(from, zone));
         }
-        for (name, run) in state.runs.iter().filter(|(_, run)| run.uid.is_some()) {
+        // Of runs, a register that is not believed knows less than their own objects.
+        let believed = state.restored.is_none();
+        for (name, run) in state.runs.iter().filter(|(_, run)| believed && run.uid.is_some()) {
             all.extend(self.run(from, name.as_str(), run));
+        }
+        for name in &picture.leftovers {
+            all.extend(self.leftover(from, name.as_str()));
         }
         all
     }
@@ -123,11 +128,14 @@ impl Memory {
         let generation = from.generation(kind, name);
         let list = self.conditions.entry((kind, name.to_owned())).or_default();
         let left_out = from.seen.left_out.iter().find(|out| out.kind == kind && out.name == name);
-        let said = match left_out {
-            Some(out) => ("Invalid", out.reason.as_str()),
-            None => ("Reconciled", "the spec is in force"),
+        let restored = from.state.restored.as_ref().filter(|_| kind == "Fleet").map(Restored::sentence);
+        let said = match (&restored, left_out) {
+            (Some(sentence), _) => ("Restored", sentence.as_str()),
+            (None, Some(out)) => ("Invalid", out.reason.as_str()),
+            (None, None) => ("Reconciled", "the spec is in force"),
         };
-        conditions::set(list, conditions::READY, left_out.is_none(), said, generation, from.now);
+        let ready = restored.is_none() && left_out.is_none();
+        conditions::set(list, conditions::READY, ready, said, generation, from.now);
         for (type_, truth, reason, message) in others {
             conditions::set(list, type_, *truth, (reason, message), generation, from.now);
         }
@@ -161,7 +169,7 @@ impl Memory {
         words
     }
 
-    fn fleet(&mut self, from: Source<'_>, register: Option<&str>) -> Option<Projection> {
+    fn fleet(&mut self, from: Source<'_>, register: &str) -> Option<Projection> {
         let Source { picture, fleet, state, .. } = from;
         let healthy = |found: &mut dyn Iterator<Item = &Finding>| {
             let verdicts: Vec<Verdict> = found.map(|finding| finding.verdict).collect();
@@ -185,7 +193,7 @@ impl Memory {
         let status = crds::FleetStatus {
             observed_generation: from.generation("Fleet", crds::FLEET),
             epoch: state.point.epoch,
-            register_uid: register.map(ToOwned::to_owned),
+            register_uid: Some(register.to_owned()),
             leader: Some(state.leader.to_string()),
             geodes: Some(geodes),
             stamps: Some(stamps),
@@ -296,6 +304,24 @@ impl Memory {
         conditions::set(list, conditions::SUCCEEDED, succeeded, said, None, now);
         conditions::set(list, conditions::HELD, run.phase == Phase::Held, said, None, now);
         let status = crds::FailoverStatus { conditions: list.clone(), ..run_status(run, epoch, &phase) };
+        projection("Failover", name, &status)
+    }
+
+    /// An object whose run is over, or was lost with a register: it ends without having run.
+    fn leftover(&mut self, from: Source<'_>, name: &str) -> Option<Projection> {
+        let list = self.conditions.entry(("Failover", name.to_owned())).or_default();
+        let message = "FoundOnBoot: a run of this name was there before, and what became of it is not known any more; \
+                       create a new Failover to run it";
+        let said = ("Expired", message);
+        conditions::set(list, conditions::FINISHED, true, said, None, from.now);
+        conditions::set(list, conditions::SUCCEEDED, false, said, None, from.now);
+        let status = crds::FailoverStatus {
+            epoch: from.state.point.epoch,
+            phase: Some("Expired".to_owned()),
+            message: Some(message.to_owned()),
+            conditions: list.clone(),
+            ..crds::FailoverStatus::default()
+        };
         projection("Failover", name, &status)
     }
 }

@@ -4,10 +4,12 @@
 //! or later, and only the register itself can say.
 
 mod lease;
+mod life;
 
 use std::time::Duration;
 
-use crds::{FLEET, FleetStateFields, register as codec};
+use crds::{FLEET, FleetStateFields, REGISTER_FINALIZER, register as codec};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
@@ -15,7 +17,7 @@ use kube::{
 use shell::api::{CallError, within};
 use stamps::{
     failover::{FORMAT_VERSION, FleetState, GateAsk, Input},
-    names::Point,
+    names::{Point, RegisterUid},
 };
 use tokio::sync::Mutex;
 
@@ -29,6 +31,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Register {
     objects: Api<crds::FleetState>,
     fleets: Api<crds::Fleet>,
+    namespaces: Api<Namespace>,
+    namespace: String,
     /// The object as it was last read or written, and the commit it held: what the next write replaces.
     base: Mutex<Option<(Point, ObjectMeta)>>,
 }
@@ -47,6 +51,8 @@ impl Register {
         Self {
             objects: Api::namespaced(client.clone(), namespace),
             fleets: Api::namespaced(client.clone(), namespace),
+            namespaces: Api::all(client.clone()),
+            namespace: namespace.to_owned(),
             base: Mutex::new(None),
         }
     }
@@ -56,35 +62,33 @@ impl Register {
         self.base.lock().await.as_ref().and_then(|(_, base)| base.uid.clone())
     }
 
-    /// Reads it.
+    /// Reads it, and what the fleet knows of it: absence is a beginning only if there never was a register, and another
+    /// object than the known one is a copy.
     pub async fn load(&self) -> Input {
-        match within(CALL_TIMEOUT, self.objects.get_opt(FLEET)).await {
-            Ok(Some(object)) => {
-                *self.base.lock().await = Some(base_of(&object));
-                read(&object)
-            }
-            Ok(None) => {
-                *self.base.lock().await = None;
-                self.absent().await
-            }
+        let object = match within(CALL_TIMEOUT, self.objects.get_opt(FLEET)).await {
+            Ok(object) => object,
             Err(error) => {
                 tracing::warn!(%error, "the register could not be read");
-                Input::Unknown
+                return Input::Unknown;
             }
-        }
-    }
-
-    /// Absence is a beginning only if the fleet has never had a register.
-    async fn absent(&self) -> Input {
-        match within(CALL_TIMEOUT, self.fleets.get_opt(FLEET)).await {
-            Ok(Some(fleet)) => {
-                Input::Missing { known: fleet.status.is_some_and(|status| status.register_uid.is_some()) }
-            }
-            Ok(None) => Input::Missing { known: true },
+        };
+        let fleet = match within(CALL_TIMEOUT, self.fleets.get_opt(FLEET)).await {
+            Ok(fleet) => fleet,
             Err(error) => {
                 tracing::warn!(%error, "the fleet could not be read");
-                Input::Unknown
+                return Input::Unknown;
             }
+        };
+        *self.base.lock().await = object.as_ref().map(base_of);
+        // A fleet that is not there has no register to begin, and none that could be missed.
+        let gone = fleet.is_none().then(|| RegisterUid::from("of a fleet that is gone"));
+        let status = fleet.and_then(|fleet| fleet.status).unwrap_or_default();
+        let (known, epoch) = (status.register_uid.map(RegisterUid::from), status.epoch);
+        let Some(object) = object else { return Input::Missing { known: known.or(gone), epoch } };
+        let uid = object.metadata.uid.clone().unwrap_or_default().into();
+        match read(&object) {
+            Input::Stored(state) => Input::Loaded { state, uid, known, epoch },
+            other => other,
         }
     }
 
@@ -180,6 +184,12 @@ fn write(state: &FleetState, base: Option<&ObjectMeta>) -> Result<crds::FleetSta
         object.metadata.finalizers.clone_from(&base.finalizers);
         object.metadata.labels.clone_from(&base.labels);
         object.metadata.annotations.clone_from(&base.annotations);
+    }
+    let finalizers = object.metadata.finalizers.get_or_insert_default();
+    // None can be added to what is being deleted.
+    let going = base.is_some_and(|base| base.deletion_timestamp.is_some());
+    if !going && !finalizers.iter().any(|held| held == REGISTER_FINALIZER) {
+        finalizers.push(REGISTER_FINALIZER.to_owned());
     }
     Ok(object)
 }

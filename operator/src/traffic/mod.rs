@@ -14,7 +14,7 @@ mod wire;
 use std::collections::BTreeSet;
 
 use stamps::{
-    names::{Fence, ZoneName},
+    names::{Explained, Fence, ZoneName},
     routing::{Observation, Outcome, RouteSet},
 };
 
@@ -80,6 +80,21 @@ pub enum Scope<'a> {
     Only(&'a BTreeSet<String>),
 }
 
+/// What an effect is done under: its fence, and which fences it may find there.
+#[derive(Clone, Copy, Debug)]
+pub struct Under<'a> {
+    /// How new the effect is.
+    pub fence: &'a Fence,
+    /// What the register can explain of what stands there. None: anything that is not newer.
+    pub past: Option<&'a Explained>,
+}
+
+impl<'a> From<&'a Fence> for Under<'a> {
+    fn from(fence: &'a Fence) -> Self {
+        Self { fence, past: None }
+    }
+}
+
 /// Every kind of road.
 #[derive(Debug)]
 pub enum Provider {
@@ -96,16 +111,21 @@ impl Provider {
     }
 
     /// Brings the names in `scope` to what is desired, under `fence`. Repeating it changes nothing more.
-    pub async fn converge(&self, desired: &RouteSet, scope: Scope<'_>, fence: &Fence) -> Outcome {
+    pub async fn converge<'a>(
+        &self,
+        desired: &RouteSet,
+        scope: Scope<'_>,
+        under: impl Into<Under<'a>>,
+    ) -> Outcome {
         match self {
-            Self::DnsUpdate(road) => road.converge(desired, scope, fence).await,
+            Self::DnsUpdate(road) => road.converge(desired, scope, under.into()).await,
         }
     }
 
     /// Shuts out every writer before `fence` and changes nothing else: a new leader's first act.
-    pub async fn raise_fence(&self, fence: &Fence) -> Outcome {
+    pub async fn raise_fence<'a>(&self, under: impl Into<Under<'a>>) -> Outcome {
         match self {
-            Self::DnsUpdate(road) => road.raise_fence(fence).await,
+            Self::DnsUpdate(road) => road.raise_fence(under.into()).await,
         }
     }
 

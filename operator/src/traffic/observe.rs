@@ -1,6 +1,9 @@
 //! What one authoritative server answers, asked the way any resolver asks it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt};
 use hickory_net::{DnsError, NetError, runtime::TokioRuntimeProvider};
@@ -66,6 +69,7 @@ impl Observer {
             fence: None,
             matches: false,
             differing: Vec::new(),
+            elsewhere: BTreeMap::new(),
             error: None,
         };
         match self.texts(fence_name).await {
@@ -78,16 +82,23 @@ impl Observer {
             .iter()
             .map(|(name, answer)| async move { (name, self.answers_as(name, answer).await) }.boxed())
             .collect();
+        let mut matches = true;
         let mut answers = futures::stream::iter(questions).buffered(NAMES_AT_ONCE);
         while let Some((name, answer)) = answers.next().await {
             match answer {
-                Ok(false) if seen.differing.len() < DIFFERING_MAX => seen.differing.push(name.clone()),
-                Ok(_) => {}
+                Ok(Shown::AsWanted) => {}
+                Ok(Shown::Otherwise(target)) => {
+                    matches = false;
+                    if seen.differing.len() < DIFFERING_MAX {
+                        seen.differing.push(name.clone());
+                    }
+                    seen.elsewhere.extend(target.map(|target| (name.clone(), target)));
+                }
                 Err(error) => return ServerSeen { error: Some(format!("{name}: {error}")), ..seen },
             }
         }
         seen.answered = true;
-        seen.matches = seen.differing.is_empty();
+        seen.matches = matches;
         seen
     }
 
@@ -103,13 +114,19 @@ impl Observer {
         }
     }
 
-    /// Whether `name` answers with exactly `answer`.
-    async fn answers_as(&self, name: &str, answer: &Answer) -> Result<bool, String> {
+    /// Whether `name` answers with exactly `answer`, and where else it leads.
+    async fn answers_as(&self, name: &str, answer: &Answer) -> Result<Shown, String> {
         let parsed = parse(name).map_err(|error| error.to_string())?;
         match answer {
             Answer::Alias { target, .. } => {
                 let alias = self.records(&parsed, RecordType::CNAME).await?;
-                Ok(alias == BTreeSet::from([Data::Alias(absolute(target))]))
+                if alias == BTreeSet::from([Data::Alias(absolute(target))]) {
+                    return Ok(Shown::AsWanted);
+                }
+                Ok(Shown::Otherwise(alias.into_iter().find_map(|data| match data {
+                    Data::Alias(target) => Some(target),
+                    Data::Address(_) | Data::Text(_) => None,
+                })))
             }
             Answer::Addresses(addresses) => {
                 let (mut found, six) = futures::try_join!(
@@ -117,7 +134,8 @@ impl Observer {
                     self.records(&parsed, RecordType::AAAA)
                 )?;
                 found.extend(six);
-                Ok(found == addresses.set().iter().copied().map(Data::Address).collect())
+                let wanted = addresses.set().iter().copied().map(Data::Address).collect();
+                Ok(if found == wanted { Shown::AsWanted } else { Shown::Otherwise(None) })
             }
         }
     }
@@ -135,6 +153,13 @@ impl Observer {
     }
 }
 
+/// What a server shows for one name.
+enum Shown {
+    AsWanted,
+    /// Something else; if it is an alias, where that leads.
+    Otherwise(Option<String>),
+}
+
 /// Ask the server, this server, now.
 fn options() -> ResolverOpts {
     let mut options = ResolverOpts::default();
@@ -150,8 +175,6 @@ fn options() -> ResolverOpts {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use hickory_proto::op::Message;
     use tokio::net::UdpSocket;
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use stamps::{
-    names::{Fence, FleetUid, ZoneName},
+    names::{Explained, Fence, FleetUid, ZoneName},
     routing::{Answer, FenceRecord, FenceSeen},
 };
 
@@ -65,6 +65,8 @@ pub struct Terms<'a> {
     pub zone: &'a ZoneName,
     /// The fence to write.
     pub fence: &'a Fence,
+    /// What the register can explain of the fence that stands there. None: anything that is not newer.
+    pub past: Option<&'a Explained>,
     /// Take over names that carry no owner mark.
     pub adopt: bool,
     /// How large one change may get.
@@ -118,7 +120,11 @@ pub fn owner_text(fleet: &FleetUid) -> String {
 /// Nothing is sent if all of it holds already and the fence has our point. A name that is not desired is never touched.
 pub fn plan(seen: &Seen, desired: &BTreeMap<String, Answer>, terms: &Terms) -> Result<Plan, FenceSeen> {
     let fence_seen = FenceRecord::read(&seen.fence);
-    if let Some(by) = fence_seen.as_ref().and_then(|record| record.keeps_out(terms.fence)) {
+    let kept_out = fence_seen.as_ref().and_then(|record| match terms.past {
+        Some(past) => record.keeps_out_after(terms.fence, past),
+        None => record.keeps_out(terms.fence),
+    });
+    if let Some(by) = kept_out {
         return Err(by);
     }
     let ours = owner_text(&terms.fence.fleet);

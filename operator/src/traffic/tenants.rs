@@ -38,7 +38,7 @@ impl DnsUpdate {
         let ours: Vec<(String, Answer)> = ours.into_iter().collect();
         for batch in ours.chunks(BATCH.names_max) {
             let desired: BTreeMap<String, Answer> = batch.iter().cloned().collect();
-            let Settled { outcome, foreign } = self.settle(&desired, fence, BATCH).await;
+            let Settled { outcome, foreign } = self.settle(&desired, fence.into(), BATCH).await;
             claims.outcome = outcome;
             if claims.outcome != Outcome::Done {
                 return claims;

@@ -26,7 +26,7 @@ use stamps::{
 };
 
 use super::{
-    Scope, TrafficError, TsigKey, absolute, below,
+    Scope, TrafficError, TsigKey, Under, absolute, below,
     change::{self, Change, Data, Kind, Prerequisite},
     observe::Observer,
     plan::{self, Foreign, Held, Limits, Seen, Terms},
@@ -73,12 +73,12 @@ impl DnsUpdate {
 
     /// Brings the names in `scope` to what is desired. Names that are not ours are left alone and refused by name; the
     /// others are changed all the same, because one odd record must not keep a region's traffic where it is.
-    pub async fn converge(&self, desired: &RouteSet, scope: Scope<'_>, fence: &Fence) -> Outcome {
-        let answers = match self.within(desired, scope, fence) {
+    pub async fn converge(&self, desired: &RouteSet, scope: Scope<'_>, under: Under<'_>) -> Outcome {
+        let answers = match self.within(desired, scope, under.fence) {
             Ok(answers) => answers,
             Err(reason) => return Outcome::Refused { class: RefusalClass::Invalid, reason },
         };
-        let Settled { outcome, foreign } = self.settle(&answers, fence, Limits::DEFAULT).await;
+        let Settled { outcome, foreign } = self.settle(&answers, under, Limits::DEFAULT).await;
         match outcome {
             Outcome::Done if !foreign.is_empty() => {
                 Outcome::Refused { class: RefusalClass::Foreign, reason: foreign_sentence(&foreign) }
@@ -88,8 +88,8 @@ impl DnsUpdate {
     }
 
     /// Shuts out every writer before `fence`.
-    pub async fn raise_fence(&self, fence: &Fence) -> Outcome {
-        self.settle(&BTreeMap::new(), fence, Limits::DEFAULT).await.outcome
+    pub async fn raise_fence(&self, under: Under<'_>) -> Outcome {
+        self.settle(&BTreeMap::new(), under, Limits::DEFAULT).await.outcome
     }
 
     /// The answers in scope, by absolute name, or why they cannot be asked for.
@@ -122,10 +122,11 @@ impl DnsUpdate {
     pub(super) async fn settle(
         &self,
         desired: &BTreeMap<String, Answer>,
-        fence: &Fence,
+        under: Under<'_>,
         limits: Limits,
     ) -> Settled {
-        let terms = Terms { zone: &self.zone.name, fence, adopt: self.zone.adopt, limits };
+        let Under { fence, past } = under;
+        let terms = Terms { zone: &self.zone.name, fence, past, adopt: self.zone.adopt, limits };
         let mut open: Option<Stop> = None;
         loop {
             let seen = match self.primary.read(&fence.fleet, desired.keys()).await {

@@ -2,6 +2,7 @@
 //!
 //! A bad object is left out with its reason. A list that is not complete, or a watch that broke off, changes nothing.
 
+mod clock;
 mod store;
 
 use std::{
@@ -19,7 +20,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use stamps::{
-    failover::Input,
+    failover::{Input, Request},
     fleet::Stamp,
     names::{StampName, TenantName, VantageName, ZoneName},
     verdict::{Report, list_hash, unpack},
@@ -30,9 +31,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use clock::ServerTime;
 use store::{Change, Store};
 
-use crate::register;
+use crate::{drive::Clock, register};
 
 /// Changes that come together make one snapshot.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -97,6 +99,12 @@ struct Collector {
     failovers: Store<crds::Failover>,
     reports: Store<crds::HealthReport>,
     register_created: Option<DateTime<Utc>>,
+    /// Whether a list of registers that is under way has one.
+    register_listed: bool,
+    /// The API server's clock.
+    server_time: Option<ServerTime>,
+    /// What a person said about the register last.
+    confirmed: Option<String>,
     /// Lists of stamps that reports may be ordered by, with the hash that names each. The newest first.
     lists: Vec<(String, BTreeMap<StampName, Stamp>)>,
     dirty: bool,
@@ -111,8 +119,11 @@ pub async fn run(
     inputs: mpsc::Sender<Input>,
     seen: channel::Sender<Seen>,
     reports: channel::Sender<Reports>,
+    clock: Clock,
     stop: CancellationToken,
 ) {
+    let (time_sender, mut time) = channel::channel(None);
+    tokio::spawn(clock::follow(client.clone(), clock, time_sender, stop.clone()));
     let mut heard = stream::select_all([
         events(&client, namespace, Heard::Fleet),
         events(&client, namespace, Heard::Geode),
@@ -131,6 +142,7 @@ pub async fn run(
         let news = tokio::select! {
             () = stop.cancelled() => return,
             Some(event) = heard.next() => collector.take(event),
+            Ok(()) = time.changed() => collector.tell_time(*time.borrow_and_update()),
             _ = settle.tick(), if collector.due() => collector.snapshot(&seen),
         };
         for input in news {
@@ -172,7 +184,10 @@ fn without_errors<K>(
 impl Collector {
     fn take(&mut self, heard: Heard) -> Vec<Input> {
         match heard {
-            Heard::Fleet(event) => self.dirty |= self.fleets.take(event) != Change::None,
+            Heard::Fleet(event) => {
+                self.dirty |= self.fleets.take(event) != Change::None;
+                return self.person_said().into_iter().collect();
+            }
             Heard::Geode(event) => self.dirty |= self.geodes.take(event) != Change::None,
             Heard::Stamp(event) => self.dirty |= self.stamps.take(event) != Change::None,
             Heard::TrafficPolicy(event) => self.dirty |= self.traffic.take(event) != Change::None,
@@ -203,16 +218,37 @@ impl Collector {
         }
     }
 
+    /// What a person confirmed about the register, if that is news.
+    fn person_said(&mut self) -> Option<Input> {
+        let fleet = self.fleets.get(crds::FLEET)?;
+        let word = fleet.spec.recover.as_ref().map(|recover| recover.finding.clone());
+        if self.confirmed == word {
+            return None;
+        }
+        self.confirmed.clone_from(&word);
+        Some(Input::Confirmed(word))
+    }
+
+    fn tell_time(&mut self, time: Option<ServerTime>) -> Vec<Input> {
+        let first = self.server_time.is_none();
+        self.server_time = time;
+        if first { self.requests() } else { Vec::new() }
+    }
+
     fn requests(&self) -> Vec<Input> {
         self.failovers.all().iter().filter_map(|object| self.request(&object.name_any())).collect()
     }
 
-    /// A request, once the register's age is known: what is older than the register is no command.
+    /// A request, once the register's age and the server's time are known: what is older than the register, or too old
+    /// to start, is no command.
     fn request(&self, name: &str) -> Option<Input> {
         let object = self.failovers.get(name)?;
-        let register_created = self.register_created?;
+        let (register_created, time) = (self.register_created?, self.server_time?);
         match validate::failover(object, Some(register_created)) {
-            Ok(asked) => Some(Input::Request(asked.name, asked.request)),
+            Ok(asked) => {
+                let start_by = Some(time.when(asked.created + asked.start_deadline));
+                Some(Input::Request(asked.name, Request { start_by, ..asked.request }))
+            }
             Err(invalid) => {
                 tracing::warn!(name, %invalid, "a Failover is not valid and is left out");
                 None
@@ -250,7 +286,19 @@ impl Collector {
     }
 
     fn register(&mut self, event: Event<crds::FleetState>) -> Vec<Input> {
-        let (Event::Apply(object) | Event::InitApply(object)) = event else { return Vec::new() };
+        let object = match event {
+            Event::Init => {
+                self.register_listed = false;
+                return Vec::new();
+            }
+            Event::InitDone if self.register_listed || self.register_created.is_none() => return Vec::new(),
+            Event::InitDone | Event::Delete(_) => return vec![Input::Vanished],
+            Event::InitApply(object) => {
+                self.register_listed = true;
+                object
+            }
+            Event::Apply(object) => object,
+        };
         let mut news = vec![register::read(&object)];
         let created = object.creation_timestamp().map(|at| crds::time::from_k8s(&at));
         if created.is_some() && self.register_created != created {

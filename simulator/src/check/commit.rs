@@ -6,7 +6,7 @@ use std::{
 };
 
 use stamps::{
-    failover::{FleetState, Mode, Origin, Run, StepKind},
+    failover::{FleetState, Mode, Origin, Phase, Run, StepKind},
     names::{Bucket, Point, RunName, StampName},
     routing::Route,
     time::Now,
@@ -56,8 +56,20 @@ impl Checks {
         self.require(shown, "S9 intent before effect", || {
             format!("a commit stands on {base}, which the register has not given back")
         });
-        let Some(before) = self.history.get(&base).cloned() else { return };
+        let Some(before) = self.recorded(base) else { return };
+        // Taking over what is served moves nothing, wherever it is served.
+        if before.restored.is_some() {
+            return;
+        }
         self.shares_rise_only_where_it_is_well(process, &before, state, now);
+        // A run that a person let wait, or that has begun, has started in time.
+        let fresh = |name: &&RunName| before.runs.get(*name).is_none_or(|run| run.phase == Phase::Pending);
+        for name in shifts(state).map(|(name, _)| name).filter(fresh) {
+            let late_ms = self.deadlines.get(name).map_or(0, |by_ms| now_ms.saturating_sub(*by_ms));
+            self.require(late_ms <= 1, "S24 no old command", || {
+                format!("{name} starts {late_ms} ms after the last moment at which it may")
+            });
+        }
         let automatic: Vec<Run> = shifts(state)
             .filter(|(_, run)| run.origin == Origin::Engine && run.mode == Mode::Failover)
             .map(|(_, run)| run.clone())

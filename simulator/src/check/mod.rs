@@ -23,6 +23,8 @@ use stamps::{
 
 use reports::Witness;
 
+use crate::dns::Dns;
+
 /// Something that must always hold, and did not.
 #[derive(Clone, Debug)]
 pub struct Violation {
@@ -44,6 +46,13 @@ pub struct Checks {
     pub violation: Option<Violation>,
     /// Every state that the register ever held.
     history: BTreeMap<Point, Rc<FleetState>>,
+    /// States of registers that somebody took away since: agents may still carry out what they recorded.
+    lost: BTreeMap<Point, Rc<FleetState>>,
+    /// The register was taken away or put back, the world knows more than it, and nobody has confirmed. The point up to
+    /// which it still knows.
+    unconfirmed: Option<Point>,
+    /// Until when what a person asked for may start.
+    deadlines: BTreeMap<stamps::names::RunName, u64>,
     /// What each process was shown.
     witnesses: Vec<Witness>,
     /// Turns of the Gate, with their moments.
@@ -80,6 +89,36 @@ impl Checks {
         }
     }
 
+    /// A person asked for a run that may start until this moment.
+    pub fn asked(&mut self, run: &stamps::names::RunName, start_by: Option<u64>) {
+        match start_by {
+            Some(by_ms) => self.deadlines.insert(run.clone(), by_ms),
+            None => self.deadlines.remove(run),
+        };
+    }
+
+    /// What a commit recorded, in this history or in one that was lost.
+    fn recorded(&self, point: Point) -> Option<Rc<FleetState>> {
+        self.history.get(&point).or_else(|| self.lost.get(&point)).cloned()
+    }
+
+    /// Somebody took the register away, or put an older one in its place.
+    pub fn register_replaced(&mut self, with: Option<&FleetState>, dns: &Dns) {
+        let last = with.map_or(Point::default(), |state| state.point);
+        let after = Point { seq: last.seq + 1, ..last };
+        let lost = self.history.split_off(&after);
+        // What was accepted in vain may be accepted once more; what has moved traffic may not.
+        for state in lost.values() {
+            let kept = |name: &_| with.is_some_and(|with| with.runs.contains_key(name));
+            self.runs.retain(|name| {
+                kept(name) || state.runs.get(name).is_none_or(stamps::failover::Run::has_shifted)
+            });
+        }
+        self.lost.extend(lost);
+        let ahead = dns.primary.fence.is_some_and(|fence| fence > last);
+        self.unconfirmed = ahead.then_some(last);
+    }
+
     /// A process starts and knows nothing.
     pub fn begin_life(&mut self, process: usize) {
         self.witnesses[process] = Witness::default();
@@ -111,7 +150,7 @@ impl Checks {
         self.require(acknowledged, "S9 intent before effect", || {
             format!("an agent is sent off for {}, which the register has not given back", content.point)
         });
-        let Some(state) = self.history.get(&content.point).filter(|_| acknowledged).cloned() else { return };
+        let Some(state) = self.recorded(content.point).filter(|_| acknowledged) else { return };
         if let Some(desired) = desired {
             let expected = zone::expected(&state, &desired.zone);
             for (name, answer) in &desired.answers {

@@ -8,7 +8,7 @@ use stamps::{
     names::RunName,
 };
 
-use super::{Checks, commit::shifts, list};
+use super::{Checks, commit::shifts, list, zone};
 use crate::{dns::Dns, tally::Tally};
 
 /// From each phase that this version uses to those that may follow in one step, written down independently of the
@@ -106,8 +106,35 @@ impl Checks {
         let Some(before) = before else { return };
         self.point_rises(before, state);
         self.runs_go_on(before, state, tally);
+        match (&before.restored, &state.restored) {
+            (Some(_), Some(_)) => return self.only_watches(before, state),
+            (Some(_), None) => return self.takes_over_what_is_served(state, dns),
+            (None, _) => {}
+        }
         if before.routes != state.routes && shifts(state).next().is_none() {
             self.fail("S9 intent before effect", format!("routes change in {} without a run", state.point));
+        }
+    }
+
+    fn only_watches(&mut self, before: &FleetState, state: &FleetState) {
+        let same = before.routes == state.routes && before.runs == state.runs;
+        self.require(same, "S24 a restored register moves nothing", || {
+            format!("{} changes routes or runs, and nobody has confirmed the register", state.point)
+        });
+    }
+
+    fn takes_over_what_is_served(&mut self, state: &FleetState, dns: &Dns) {
+        self.unconfirmed = None;
+        for zone in state.zones.keys() {
+            // Addresses are people's; where buckets go is the register's.
+            let odd: Vec<String> = zone::missing(state, zone, &dns.primary, false)
+                .into_iter()
+                .filter(|name| name.starts_with('b') && dns.primary.records.contains_key(name))
+                .filter(|name| zone::leads_elsewhere(state, zone, &dns.primary, name))
+                .collect();
+            self.require(odd.is_empty(), "S24 a recovery moves nothing", || {
+                format!("{} takes over other routes than are served: {odd:?}", state.point)
+            });
         }
     }
 
@@ -174,6 +201,8 @@ impl Checks {
         for (name, old) in &before.runs {
             match state.runs.get(name) {
                 Some(new) => self.run_goes_on(name, old, new, tally),
+                // A recovery drops what has ended in the world, whatever the register knew of it.
+                None if before.restored.is_some() && state.restored.is_none() => {}
                 None => self.require(ENDS.contains(&old.phase), "S11 ends stay ends", || {
                     format!("{name} vanished in {:?}", old.phase)
                 }),

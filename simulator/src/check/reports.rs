@@ -49,7 +49,7 @@ enum Says {
 impl Witness {
     pub(super) fn told(&mut self, me: &ReplicaName, input: &Input, now: Now) {
         match input {
-            Input::Stored(state) => {
+            Input::Stored(state) | Input::Loaded { state, .. } => {
                 self.shown.insert(state.point);
                 if state.leader == *me && self.led.insert(state.point.epoch) {
                     self.renewed = Some(now.mono);

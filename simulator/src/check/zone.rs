@@ -64,11 +64,20 @@ pub(super) fn missing(state: &FleetState, zone: &ZoneName, held: &Zone, shared: 
         .collect()
 }
 
+/// Whether an alias leads to another stamp than the state says, whatever its lifetime.
+pub(super) fn leads_elsewhere(state: &FleetState, zone: &ZoneName, held: &Zone, name: &str) -> bool {
+    match (expected(state, zone).get(name), held.records.get(name)) {
+        (Some(Expected::Alias(wanted)), Some(Answer::Alias { target, .. })) => wanted != target,
+        _ => false,
+    }
+}
+
 impl Checks {
     /// The primary has accepted a message.
     pub fn applied(&mut self, message: &Message, before: &Zone, after: &Zone) {
         self.fence_rises(message, before);
         self.intent_is_recorded(message, after);
+        self.nothing_moves_unconfirmed(message);
         self.nothing_is_empty(before, after);
         let again = !self.messages.insert(message.number);
         let changed = before.records != after.records || before.fence != after.fence;
@@ -93,8 +102,21 @@ impl Checks {
         self.newest_intent = newest.max(message.intent);
     }
 
+    /// S24: while the world knows more than the register and nobody has confirmed, nobody acts on that register. What
+    /// was recorded before may still be carried out.
+    fn nothing_moves_unconfirmed(&mut self, message: &Message) {
+        let Some(known) = self.unconfirmed else { return };
+        let since = message.intent > known && !self.lost.contains_key(&message.intent);
+        self.require(!since, "S24 a restored register moves nothing", || {
+            format!(
+                "the primary accepted an update of {}, and the register knew the world up to {known}",
+                message.intent
+            )
+        });
+    }
+
     fn intent_is_recorded(&mut self, message: &Message, after: &Zone) {
-        let state = self.history.get(&message.intent).cloned();
+        let state = self.recorded(message.intent);
         let zone = state.as_ref().and_then(|state| {
             let wanted = |content: &&ZoneName| {
                 let content = &state.zones[*content].wanted;

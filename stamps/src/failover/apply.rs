@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     mutants::{Mutant, planted},
-    names::{Point, ReplicaName, RunName, StampName},
+    names::{Explained, Point, ReplicaName, RunName, StampName},
     routing::Route,
 };
 
@@ -78,12 +78,18 @@ impl FleetState {
                 // nothing about what it holds now, not even if that is wanted again.
                 let before = self.zones.get(zone).filter(|_| planted(Mutant::BelievesOldContent));
                 let applied = before.and_then(|state| state.applied.clone());
-                self.zones.insert(zone.clone(), ZoneState { wanted, applied });
+                // What stands in a zone that the register has never had was not put there by any of its commits.
+                let nothing = || Explained::up_to(Point::default());
+                let explained = self.zones.get(zone).map_or_else(nothing, |state| state.explained.clone());
+                self.zones.insert(zone.clone(), ZoneState { wanted, applied, explained });
                 Ok(())
             }
             Event::ZoneApplied { zone, content } => {
                 let state = self.zones.get_mut(zone).ok_or_else(|| Illegal::Unknown(zone.to_string()))?;
                 state.applied = Some(content.clone());
+                if content.point.epoch == self.point.epoch {
+                    state.explained = Explained::default();
+                }
                 Ok(())
             }
             Event::Doubted { .. }
@@ -91,6 +97,10 @@ impl FleetState {
             | Event::DoubtHeld { .. }
             | Event::WouldHave { .. } => self.apply_to_doubt(event, at),
             Event::RunAccepted { run, record } => self.accept(run, record, at),
+            Event::FoundRestored { .. } | Event::Surveyed(_) | Event::Recovered { .. } => {
+                self.apply_restore(event, at);
+                Ok(())
+            }
             Event::Published { through } => {
                 self.outbox.waiting.retain(|notice| notice.id > *through);
                 Ok(())
@@ -121,8 +131,12 @@ impl FleetState {
         if epoch <= self.point.epoch {
             return Err(Illegal::Epoch { from: self.point.epoch, to: epoch });
         }
+        let last = Point { seq: self.point.seq - 1, ..self.point };
         self.point.epoch = epoch;
         self.leader = replica.clone();
+        for zone in self.zones.values_mut() {
+            zone.explained.end(last);
+        }
         // Every zone gets the new epoch into its fence, whatever it holds.
         for zone in self.zones.values_mut() {
             zone.wanted.point = self.point;
@@ -320,7 +334,7 @@ impl FleetState {
 
     /// Who has every bucket at home again is no longer out, whichever run brought the last one back: a geode's stamps
     /// with the geode, a geode with its last stamp.
-    fn recount_out(&mut self) {
+    pub(super) fn recount_out(&mut self) {
         let (stamps, routes) = (&self.stamps, &self.routes);
         let away = |stamp: &StampName| *routes.route(stamp) != Route::Home;
         self.out.retain(|subject, _| match subject {
@@ -332,7 +346,14 @@ impl FleetState {
     }
 
     /// Puts an event into the outbox; a full box drops its oldest and counts it, and never stops a commit.
-    fn tell(&mut self, about: About, reason: &str, warning: bool, note: String, at: DateTime<Utc>) {
+    pub(super) fn tell(
+        &mut self,
+        about: About,
+        reason: &str,
+        warning: bool,
+        note: String,
+        at: DateTime<Utc>,
+    ) {
         let id = self.outbox.next;
         self.outbox.next += 1;
         self.outbox.waiting.push_back(Notice { id, about, reason: reason.to_owned(), warning, note, at });
@@ -352,6 +373,7 @@ impl FleetState {
         let surplus = ended.len().saturating_sub(ENDED_RUNS_MAX);
         for (_, name) in &ended[..surplus] {
             self.runs.remove(name);
+            self.forget(name);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     fleet::Fleet,
     mutants::{Mutant, planted},
-    names::{Fence, Point, ZoneName},
+    names::{Explained, Fence, Point, ZoneName},
     routing::{Outcome, RouteSet, route_set},
 };
 
@@ -54,6 +54,16 @@ pub enum Key {
     },
 }
 
+impl Key {
+    /// The zone that is looked at, if this is a look.
+    pub(super) fn observed(&self) -> Option<&ZoneName> {
+        match self {
+            Self::Observe { zone } => Some(zone),
+            Self::Zone { .. } | Self::Publish { .. } => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -73,6 +83,8 @@ pub enum Command {
         desired: RouteSet,
         /// How new that is.
         fence: Fence,
+        /// Which fences it may find there.
+        past: Explained,
         /// Content as recorded, given back with the outcome.
         content: Content,
     },
@@ -82,6 +94,8 @@ pub enum Command {
         zone: ZoneName,
         /// The new fence.
         fence: Fence,
+        /// Which fences it may find there.
+        past: Explained,
         /// Content as recorded, given back with the outcome.
         content: Content,
     },
@@ -131,7 +145,11 @@ impl Derived {
 pub fn commands(committed: &Committed, fleet: &Fleet) -> Vec<(Key, Command)> {
     let state = committed.state();
     let mut commands: Vec<(Key, Command)> =
-        state.zones.keys().filter_map(|zone| zone_command(state, fleet, zone)).collect();
+        // A register that is not believed sends nobody out.
+        match state.restored {
+            Some(_) => Vec::new(),
+            None => state.zones.keys().filter_map(|zone| zone_command(state, fleet, zone)).collect(),
+        };
     let notices: Vec<Notice> = state.outbox.waiting.iter().take(PUBLISH_MAX).cloned().collect();
     if let Some(last) = notices.last() {
         commands.push((Key::Publish { through: last.id }, Command::Publish { notices }));
@@ -148,11 +166,12 @@ fn zone_command(state: &FleetState, fleet: &Fleet, name: &ZoneName) -> Option<(K
     let seq = if planted(Mutant::ForgetsFence) { 0 } else { content.point.seq };
     let fence = Fence { fleet: state.fleet.clone(), point: Point { seq, ..content.point } };
     let key = Key::Zone { zone: name.clone(), fence: fence.to_string() };
+    let past = zone_state.explained.clone();
     if zone_state.applied.as_ref().is_some_and(|applied| applied.hash == content.hash) {
-        return Some((key, Command::RaiseFence { zone: name.clone(), fence, content }));
+        return Some((key, Command::RaiseFence { zone: name.clone(), fence, past, content }));
     }
     let desired = desired(state, fleet, name)?;
-    Some((key, Command::Converge { desired, fence, content }))
+    Some((key, Command::Converge { desired, fence, past, content }))
 }
 
 /// What a zone should hold by the register, if the fleet as we see it still leads to the content that was recorded. If
@@ -166,6 +185,12 @@ fn desired(state: &FleetState, fleet: &Fleet, name: &ZoneName) -> Option<RouteSe
 /// The look at a zone that Verify and the page need.
 fn observe(committed: &Committed, fleet: &Fleet, name: &ZoneName) -> Option<(Key, Command)> {
     let state = committed.state();
+    if state.restored.is_some() {
+        // Nothing is wanted, and everything is looked at.
+        let desired = route_set(fleet, fleet.zones.get(name)?, &state.routes).ok()?;
+        let against = Content { point: state.point, hash: content_hash(&desired) };
+        return Some((Key::Observe { zone: name.clone() }, Command::Observe { desired, against }));
+    }
     let desired = desired(state, fleet, name)?;
     let against = state.zones.get(name)?.wanted.clone();
     Some((Key::Observe { zone: name.clone() }, Command::Observe { desired, against }))

@@ -14,8 +14,10 @@ use super::{
     phase::{Phase, StepKind},
     plan::{NoPlan, hex, plan},
     progress,
-    request::Request,
+    request::{Request, TOO_LATE},
+    restore,
     run::{Plan, Run},
+    size,
     state::{Doubt, FleetState, Mode, Origin, StampRecord, Subject, digest},
     supervise::{self, Ages},
 };
@@ -50,6 +52,8 @@ pub struct World<'a> {
     pub zones: &'a BTreeMap<ZoneName, ZoneSeen>,
     /// Outcomes that no commit has taken in yet.
     pub settled: &'a BTreeMap<Key, Settled>,
+    /// What a person has confirmed about the register, if anything.
+    pub confirmed: Option<&'a String>,
     /// How long this leader has known what.
     pub ages: &'a Ages,
     /// The fences are raised and the world was looked at since the takeover.
@@ -140,6 +144,9 @@ impl<'a> Draft<'a> {
 pub fn decide(state: &FleetState, world: &World<'_>, now: Now) -> Result<Vec<Event>, Illegal> {
     let mut draft = Draft::new(state, world, now);
     take_in_outcomes(&mut draft)?;
+    if restore::observe_only(&mut draft)? {
+        return Ok(draft.events);
+    }
     if world.ready {
         settle(&mut draft)?;
         remember_stamps(&mut draft)?;
@@ -198,7 +205,7 @@ fn take_in_outcomes(draft: &mut Draft<'_>) -> Result<(), Illegal> {
     Ok(())
 }
 
-fn remember_stamps(draft: &mut Draft<'_>) -> Result<(), Illegal> {
+pub(super) fn remember_stamps(draft: &mut Draft<'_>) -> Result<(), Illegal> {
     // A stamp without probes is one whose object is gone: what is remembered of it stays.
     let present = draft.world.fleet.stamps.iter().filter(|(_, stamp)| !stamp.probes.is_empty());
     for (name, stamp) in present {
@@ -264,12 +271,19 @@ fn keep_doubts(draft: &mut Draft<'_>) -> Result<(), Illegal> {
 fn take_requests(draft: &mut Draft<'_>) -> Result<(), Illegal> {
     for (name, request) in draft.world.requests {
         match draft.state.runs.get(name) {
-            None if !request.ended => {
+            None if !request.ended && !draft.state.forgot(name) => {
                 let run = Run::requested(request);
+                let full = size::full(&draft.state);
                 draft.push(Event::RunAccepted { run: name.clone(), record: Box::new(run) })?;
-                if let Some(reason) = request.found_on_boot() {
+                if let Some(reason) = request.leftover(draft.now.mono) {
                     draft.push(Event::PhaseChanged { run: name.clone(), to: Phase::Expired, reason })?;
+                } else if let Some(reason) = full {
+                    draft.push(Event::PhaseChanged { run: name.clone(), to: Phase::Refused, reason })?;
                 }
+            }
+            Some(run) if run.phase == Phase::Pending && request.too_late(draft.now.mono) => {
+                let reason = TOO_LATE.to_owned();
+                draft.push(Event::PhaseChanged { run: name.clone(), to: Phase::Expired, reason })?;
             }
             // Also a run that has ended: its object may have been made late, and shows the end.
             Some(run) if run.uid.is_none() => {
@@ -318,12 +332,15 @@ fn start_for(draft: &mut Draft<'_>, subject: Subject) -> Result<(), Illegal> {
     };
     let verdict = ask(draft, &name, &run, &plan, draft.world.fleet);
     if draft.world.fleet.automation == Automation::Automatic {
-        return match verdict {
+        return match verdict.map_err(|refusals| refusals.iter().map(ToString::to_string).collect()) {
             Ok(allowed) => {
+                if let Some(full) = size::full(&draft.state) {
+                    return hold_doubt(draft, subject, vec![full]);
+                }
                 draft.push(Event::RunAccepted { run: name.clone(), record: Box::new(run) })?;
                 begin(draft, &name, &plan, allowed)
             }
-            Err(refusals) => hold_doubt(draft, subject, refusals.iter().map(ToString::to_string).collect()),
+            Err(refusals) => hold_doubt(draft, subject, refusals),
         };
     }
     if draft.world.fleet.automation == Automation::Approve {

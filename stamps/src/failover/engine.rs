@@ -9,16 +9,17 @@ use super::{
     command::{Command, Committed, Derived, Key, Settled, commands},
     decide::{World, ZoneSeen, decide},
     event::Event,
-    leadership::{Lead, Lease, LeaseSeen, Role},
+    leadership::{Lead, Lease, LeaseSeen, Role, Status},
     phase::StepKind,
     request::Request,
+    restore::RegisterLife,
     state::{FleetState, Origin},
     supervise::Ages,
 };
 use crate::{
     fleet::{Automation, Fleet},
     mutants::{Mutant, planted},
-    names::{FleetUid, Point, ReplicaName, RunName, VantageName, ZoneName},
+    names::{FleetUid, Point, RegisterUid, ReplicaName, RunName, VantageName, ZoneName},
     resilience::backoff_ceiling,
     routing::{FenceSeen, Observation, Outcome},
     time::{Mono, Now, millis},
@@ -33,6 +34,8 @@ pub const REPORT_PERIOD: Duration = Duration::from_secs(10);
 const FRESH_FOR: Duration = Duration::from_secs(25);
 /// Between two looks at a zone while a run waits for what it shows.
 const OBSERVE_BUSY: Duration = Duration::from_millis(250);
+/// Between two looks while a person is asked about the register: what is confirmed is what was seen last.
+const OBSERVE_RESTORED: Duration = Duration::from_secs(2);
 /// Between two looks at a zone otherwise.
 const OBSERVE_IDLE: Duration = Duration::from_secs(10);
 /// Between two attempts to read a Gate that cannot be read.
@@ -45,11 +48,28 @@ const IDLE_TICK: Duration = Duration::from_millis(500);
 pub enum Input {
     /// What the register holds: the answer to a load or a commit, or what a watch saw.
     Stored(Box<FleetState>),
-    /// There is no register. `known`: there was one before.
-    Missing {
-        /// The fleet's status names a register's UID.
-        known: bool,
+    /// What the register holds: the answer to a load.
+    Loaded {
+        /// Its content.
+        state: Box<FleetState>,
+        /// The object that it came from.
+        uid: RegisterUid,
+        /// The object that the fleet's status names.
+        known: Option<RegisterUid>,
+        /// The highest epoch that the fleet's status has had.
+        epoch: i64,
     },
+    /// There is no register: the answer to a load.
+    Missing {
+        /// The one that the fleet's status names: there was one before.
+        known: Option<RegisterUid>,
+        /// The highest epoch that the fleet's status has had.
+        epoch: i64,
+    },
+    /// A watch saw that the register is gone. Only a load can tell.
+    Vanished,
+    /// What a person has confirmed about a register that was lost or restored; none takes it back.
+    Confirmed(Option<String>),
     /// The register is in a format that this binary does not know.
     TooNew {
         /// The format's version.
@@ -168,6 +188,10 @@ pub struct Picture {
     pub fenced: BTreeMap<ZoneName, FenceSeen>,
     /// Whether this replica leads.
     pub leading: bool,
+    /// What is known of the register itself.
+    pub register: RegisterLife,
+    /// `Failover` objects that will not run, because their run is over and forgotten or was lost with a register.
+    pub leftovers: Vec<RunName>,
 }
 
 #[derive(Clone, Debug)]
@@ -186,6 +210,17 @@ pub struct Engine {
     pub(super) lease: Lease,
     pub(super) committed: Option<Committed>,
     pub(super) fleet_uid: Option<FleetUid>,
+    pub(super) register: RegisterLife,
+    /// The newest commit that the register ever gave back to this replica.
+    pub(super) newest: Option<Point>,
+    /// The newest fence above ours that kept an agent of ours out.
+    pub(super) above: Option<(ZoneName, Point)>,
+    /// What was known when the oldest load that is under way began.
+    pub(super) asked: Option<Point>,
+    /// When the register was last asked for.
+    pub(super) looked_at_register: Mono,
+    /// What a person has confirmed about the register.
+    pub(super) confirmed: Option<String>,
     snapshot: Option<Fleet>,
     fleet: Option<Fleet>,
     heard: BTreeMap<VantageName, Heard>,
@@ -195,6 +230,8 @@ pub struct Engine {
     withdrawn: BTreeSet<RunName>,
     zones: BTreeMap<ZoneName, ZoneSeen>,
     looked: BTreeMap<ZoneName, Mono>,
+    /// Zones whose look is under way and asks for names that are not today's.
+    outdated: BTreeSet<ZoneName>,
     settled: BTreeMap<Key, Settled>,
     /// What follows from register and fleet; none if one of them changed since.
     derived: Option<Derived>,
@@ -207,7 +244,7 @@ pub struct Engine {
     /// Fleet time at a moment of this replica's clock, while it leads.
     clock: (u64, Mono),
     zones_dirty: bool,
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 impl Engine {
@@ -219,6 +256,12 @@ impl Engine {
             lease: Lease::new(jitter),
             committed: None,
             fleet_uid: None,
+            register: RegisterLife::default(),
+            newest: None,
+            above: None,
+            asked: None,
+            looked_at_register: Mono::default(),
+            confirmed: None,
             snapshot: None,
             fleet: None,
             heard: BTreeMap::new(),
@@ -228,6 +271,7 @@ impl Engine {
             withdrawn: BTreeSet::new(),
             zones: BTreeMap::new(),
             looked: BTreeMap::new(),
+            outdated: BTreeSet::new(),
             settled: BTreeMap::new(),
             derived: None,
             performing: BTreeMap::new(),
@@ -265,7 +309,12 @@ impl Engine {
     fn take(&mut self, input: Input, now: Now, out: &mut Vec<Output>) {
         match input {
             Input::Stored(state) => self.stored(*state, now, out),
-            Input::Missing { known } => self.missing(known, now, out),
+            Input::Loaded { state, uid, known, epoch } => {
+                self.loaded(*state, &Status { uid, known, epoch }, now, out);
+            }
+            Input::Missing { known, epoch } => self.missing(known, epoch, now, out),
+            Input::Vanished => self.vanished(now, out),
+            Input::Confirmed(word) => self.confirmed = word,
             Input::TooNew { version } => self.too_new(version, now, out),
             Input::Lost => self.lost(now, out),
             Input::Unknown => self.unknown(now, out),
@@ -278,6 +327,7 @@ impl Engine {
             Input::Outcome(key, outcome) => self.settle(key, outcome, now, out),
             Input::Request(name, request) => {
                 self.withdrawn.remove(&name);
+                self.changed |= self.committed.as_ref().is_some_and(|c| c.state().forgot(&name));
                 self.requests.insert(name, request);
             }
             Input::Withdrawn(name) => {
@@ -305,6 +355,12 @@ impl Engine {
         });
         if fleet != self.fleet {
             self.fleet = fleet;
+            if self.committed.as_ref().is_some_and(|committed| committed.state().restored.is_some()) {
+                // A look that did not ask for every name of today's fleet must not become the truth.
+                self.zones.clear();
+                self.looked.clear();
+                self.outdated.extend(self.performing.keys().filter_map(Key::observed).cloned());
+            }
             self.derived = None;
             self.zones_dirty = true;
             self.judged.clear();
@@ -360,6 +416,9 @@ impl Engine {
     fn observed(&mut self, against: Point, observation: Observation) {
         let zone = observation.zone.clone();
         self.performing.remove(&Key::Observe { zone: zone.clone() });
+        if self.outdated.remove(&zone) {
+            return;
+        }
         if let Role::Leader(lead) = &mut self.role {
             lead.unseen.remove(&zone);
         }
@@ -372,12 +431,19 @@ impl Engine {
 
     fn settle(&mut self, key: Key, outcome: Outcome, now: Now, out: &mut Vec<Output>) {
         let Some(command) = self.performing.remove(&key) else { return };
+        if let Some(zone) = key.observed() {
+            self.outdated.remove(zone);
+        }
         let assumed = planted(Mutant::UnknownIsDone) && matches!(outcome, Outcome::Unknown { .. });
         let outcome = if assumed { Outcome::Done } else { outcome };
         self.note_fence(&key, &outcome);
         if let Outcome::Fenced { by: FenceSeen::Newer(point) } = &outcome
             && self.leading().is_some_and(|epoch| point.epoch > epoch)
         {
+            // If nobody has deposed us, the register itself will turn out to be older than the world.
+            if let Key::Zone { zone, .. } = &key {
+                self.above = Some((zone.clone(), *point));
+            }
             let reason = format!("a zone's fence carries epoch {}, which is above ours", point.epoch);
             self.step_down(reason, now, out);
             return;
@@ -431,6 +497,7 @@ impl Engine {
             withdrawn: &self.withdrawn,
             zones: &self.zones,
             settled: &self.settled,
+            confirmed: self.confirmed.as_ref(),
             ages: &self.ages,
             ready: lead.ready(),
             warm: self.warm(lead, now),
@@ -478,6 +545,13 @@ impl Engine {
             self.fenced.clear();
         }
         self.withdrawn.retain(|name| state.runs.get(name).is_some_and(|run| !run.phase.is_end()));
+        if self.committed.as_ref().is_some_and(|before| before.state().restored != state.restored) {
+            self.zones_dirty = true;
+        }
+        // A finding is on record: what was lost with the old register says nothing about this one.
+        let newest = self.newest.filter(|_| state.restored.is_none());
+        self.newest = newest.max(Some(state.point));
+        self.register = RegisterLife::There;
         let committed = Committed::new(state);
         if let (Some(fleet), false) = (&self.fleet, self.settled.is_empty() && self.retry.is_empty()) {
             // An outcome that the register has taken in has done its work.
@@ -527,7 +601,11 @@ impl Engine {
             .state()
             .live_runs()
             .any(|(_, run)| run.current().is_some_and(|step| matches!(step.kind, StepKind::Verify)));
-        let pause = if verifying || !lead.unseen.is_empty() { OBSERVE_BUSY } else { OBSERVE_IDLE };
+        let pause = match committed.state().restored {
+            _ if verifying || !lead.unseen.is_empty() => OBSERVE_BUSY,
+            Some(_) => OBSERVE_RESTORED,
+            None => OBSERVE_IDLE,
+        };
         for zone in fleet.zones.keys() {
             let rested = self.looked.get(zone).is_none_or(|at| now.mono.since(*at) >= pause);
             let busy = self.performing.contains_key(&Key::Observe { zone: zone.clone() });
@@ -555,6 +633,8 @@ impl Engine {
         self.retry.clear();
         self.looked.clear();
         self.zones.clear();
+        self.outdated.clear();
+        self.asked = None;
         self.ages = Ages::default();
         self.changed = true;
     }
@@ -586,7 +666,17 @@ impl Engine {
             troubles,
             fenced: self.fenced.clone(),
             leading: self.leading().is_some(),
+            register: self.register.clone(),
+            leftovers: self.leftovers(),
         })));
+    }
+
+    fn leftovers(&self) -> Vec<RunName> {
+        let Some(committed) = &self.committed else { return Vec::new() };
+        let state = committed.state();
+        let over = |name: &RunName| !state.runs.contains_key(name) && state.forgot(name);
+        let open = self.requests.iter().filter(|(_, request)| !request.ended);
+        open.filter(|(name, _)| over(name)).map(|(name, _)| name.clone()).collect()
     }
 
     /// Only steps and the rest between two commits wait for time to pass. A doubt does not, however long it lasts: its

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 
 use super::{
     phase::{Phase, StepKind, StepState},
+    restore::{Survey, Suspicion},
     run::{HeldBy, Plan, Run},
     state::{Content, StampRecord, Subject},
 };
 use crate::{
-    names::{ReplicaName, RunName, StampName, ZoneName},
+    names::{FleetUid, RegisterUid, ReplicaName, RunName, StampName, ZoneName},
     safety::Allowed,
 };
 
@@ -214,6 +215,24 @@ pub enum Event {
         run: RunName,
         /// The UID.
         uid: String,
+    },
+    /// The register is not the one that the world follows. Nothing is done until a person confirms.
+    FoundRestored {
+        /// Why.
+        suspicion: Suspicion,
+        /// The register object that the fleet knew until now.
+        replaces: Option<RegisterUid>,
+    },
+    /// What the world really serves, while the register is not believed.
+    Surveyed(Survey),
+    /// A person has confirmed: what is served becomes the register's truth.
+    Recovered {
+        /// The fleet that it belongs to from now on.
+        fleet: FleetUid,
+        /// Every zone that was looked at.
+        zones: Vec<ZoneName>,
+        /// Commands that this register knows nothing of, or whose end it does not know: they may have been carried out.
+        leftovers: Vec<RunName>,
     },
     /// Everything up to this number has been published.
     Published {

@@ -6,11 +6,12 @@ use super::{
     command::Committed,
     engine::{COMMIT_EVERY, Engine, GateAsk, Output},
     event::Event,
+    restore::{RegisterLife, Suspicion, born_again},
     state::FleetState,
 };
 use crate::{
     mutants::{Mutant, planted},
-    names::{ReplicaName, ZoneName},
+    names::{Point, RegisterUid, ReplicaName, ZoneName},
     time::{Mono, Now},
 };
 
@@ -23,6 +24,9 @@ pub const PATIENCE: Duration = Duration::from_secs(8);
 /// Between two looks at the register of a leader that has reason to think it was deposed, or a candidate's attempts.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// Between two looks of a leader at a register that nobody is known to have touched.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+
 /// The Lease as somebody saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseSeen {
@@ -30,6 +34,17 @@ pub struct LeaseSeen {
     pub holder: Option<ReplicaName>,
     /// Changes with every renewal.
     pub version: String,
+}
+
+/// What objects say about a register that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Status {
+    /// The object that it came from.
+    pub(super) uid: RegisterUid,
+    /// The object that the fleet's status names.
+    pub(super) known: Option<RegisterUid>,
+    /// The highest epoch that the fleet's status has had.
+    pub(super) epoch: i64,
 }
 
 /// What this replica knows of the Lease.
@@ -158,7 +173,7 @@ impl Engine {
         {
             lead.writing = Writing::Loading;
             lead.written = now.mono;
-            out.push(Output::Load);
+            self.load(now, out);
         }
     }
 
@@ -176,7 +191,7 @@ impl Engine {
             Role::Follower => {
                 if self.fleet_uid.is_some() && self.lease.is_open(now) {
                     self.role = Role::Candidate { since: now.mono, sent: None };
-                    out.push(Output::Load);
+                    self.load(now, out);
                 }
             }
             Role::Candidate { since, sent } => {
@@ -184,7 +199,7 @@ impl Engine {
                     // Whoever has renewed meanwhile leads; only silence gives a second try.
                     if self.lease.is_open(now) {
                         (*since, *sent) = (now.mono, None);
-                        out.push(Output::Load);
+                        self.load(now, out);
                     } else {
                         self.role = Role::Follower;
                     }
@@ -200,47 +215,53 @@ impl Engine {
                     lead.next_beat = now.mono + RENEW_EVERY;
                     out.push(Output::Beat);
                 }
-                if matches!(lead.writing, Writing::Loading) && now.mono.since(lead.written) >= LOOK_AGAIN {
+                let overdue =
+                    matches!(lead.writing, Writing::Loading) && now.mono.since(lead.written) >= LOOK_AGAIN;
+                if overdue {
                     lead.written = now.mono;
-                    out.push(Output::Load);
+                }
+                // A register that was put back by an older one is not told by any watch.
+                if overdue || now.mono.since(self.looked_at_register) >= CHECK_EVERY {
+                    self.load(now, out);
                 }
             }
         }
     }
 
+    /// Reads the register, and remembers what was known before: a read that shows less is no old sight.
+    pub(super) fn load(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.asked.is_none() {
+            self.asked = self.newest;
+        }
+        self.looked_at_register = now.mono;
+        out.push(Output::Load);
+    }
+
+    /// A commit's answer, or what a watch saw.
     pub(super) fn stored(&mut self, state: FleetState, now: Now, out: &mut Vec<Output>) {
-        if self.committed.as_ref().is_some_and(|known| state.point < known.state().point) {
-            return; // an old sight, or an old register: never taken back
+        let ours = self.fleet_uid.as_ref().is_none_or(|uid| *uid == state.fleet || state.restored.is_some());
+        if !ours || self.committed.as_ref().is_some_and(|known| state.point < known.state().point) {
+            return; // an old sight, an old register or a foreign one: only a load tells which
         }
         match &mut self.role {
-            Role::Follower => self.accept(state, now),
-            Role::Candidate { since, sent } => {
-                let won = sent.as_ref().is_some_and(|sent| **sent == state);
+            Role::Follower | Role::Candidate { sent: None, .. } => self.accept(state, now),
+            Role::Candidate { sent: Some(sent), .. } => {
+                let (won, beaten) = (**sent == state, state.point >= sent.point);
                 if won {
                     self.accept(state, now);
                     let lead = self.take_over(now);
                     self.role = Role::Leader(lead);
-                } else if sent.is_none() {
-                    let event = Event::Led {
-                        replica: self.me.clone(),
-                        epoch: (state.point.epoch + 1).max(now.wall.timestamp()),
-                    };
-                    match state.after(&[event], now.wall, state.clock_ms) {
-                        Ok(next) => {
-                            (*since, *sent) = (now.mono, Some(Box::new(next.clone())));
-                            let base = Some(state.point);
-                            self.accept(state, now);
-                            out.push(Output::Commit { state: Box::new(next), base, gate: GateAsk::Nothing });
-                        }
-                        Err(illegal) => self.step_down(illegal.to_string(), now, out),
-                    }
-                } else if sent.as_ref().is_some_and(|sent| state.point >= sent.point) {
-                    // Somebody else was first.
+                } else if beaten {
                     self.accept(state, now);
                     self.step_down("another replica took the lead".to_owned(), now, out);
                 }
             }
             Role::Leader(lead) => {
+                let own = matches!(&lead.writing, Writing::Sent(sent) if **sent == state);
+                if own {
+                    // A recovery may have raised the epoch once more.
+                    lead.epoch = state.point.epoch;
+                }
                 if state.point.epoch != lead.epoch || state.leader != self.me {
                     let reason = format!("{} leads with epoch {}", state.leader, state.point.epoch);
                     self.accept(state, now);
@@ -261,26 +282,120 @@ impl Engine {
         }
     }
 
-    pub(super) fn missing(&mut self, known: bool, now: Now, out: &mut Vec<Output>) {
-        match (&mut self.role, &self.fleet_uid) {
-            (Role::Candidate { since, sent }, Some(uid)) if !known && self.committed.is_none() => {
-                let born = FleetState::born(uid.clone(), self.me.clone(), now.wall.timestamp().max(1));
-                (*since, *sent) = (now.mono, Some(Box::new(born.clone())));
-                out.push(Output::Commit { state: Box::new(born), base: None, gate: GateAsk::Nothing });
+    /// The answer to a load: the register as it is now, and not as somebody saw it once.
+    pub(super) fn loaded(&mut self, state: FleetState, status: &Status, now: Now, out: &mut Vec<Output>) {
+        let asked = self.asked.take();
+        if matches!(self.role, Role::Candidate { sent: None, .. }) {
+            if self.newest.is_some_and(|newest| state.point < newest) && asked < self.newest {
+                // What is newer may have come while the answer was on its way.
+                return self.load(now, out);
             }
-            (Role::Follower, _) => {}
-            _ => {
-                let reason =
-                    "RegisterLost: the FleetState object is gone, and nothing moves until it is back";
-                self.step_down(reason.to_owned(), now, out);
-            }
+            return self.challenge(state, status, now, out);
         }
+        if asked.is_some_and(|asked| state.point < asked) && !matches!(self.role, Role::Follower) {
+            let reason =
+                format!("the register is at {}, older than what it was: it was put back", state.point);
+            return self.step_down(reason, now, out);
+        }
+        self.stored(state, now, out);
+    }
+
+    /// Asks for the lead over a register that was just read. If the register is not to be believed, that is recorded
+    /// in the same commit, so that no leader ever acts on it.
+    fn challenge(&mut self, state: FleetState, status: &Status, now: Now, out: &mut Vec<Output>) {
+        let epoch = (state.point.epoch.max(status.epoch) + 1).max(now.wall.timestamp());
+        let mut events = vec![Event::Led { replica: self.me.clone(), epoch }];
+        if let Some(suspicion) = self.suspicion(&state, status) {
+            events.push(Event::FoundRestored { suspicion, replaces: status.known.clone() });
+        }
+        match state.after(&events, now.wall, state.clock_ms) {
+            Ok(next) => {
+                self.role = Role::Candidate { since: now.mono, sent: Some(Box::new(next.clone())) };
+                let base = Some(state.point);
+                self.accept(state, now);
+                out.push(Output::Commit { state: Box::new(next), base, gate: GateAsk::Nothing });
+            }
+            Err(illegal) => self.step_down(illegal.to_string(), now, out),
+        }
+    }
+
+    /// Why this register is not the one that the world follows, if so.
+    fn suspicion(&self, state: &FleetState, status: &Status) -> Option<Suspicion> {
+        if state.restored.is_some() || planted(Mutant::TrustsRestored) {
+            return None; // on record already
+        }
+        if self.fleet_uid.as_ref().is_some_and(|ours| *ours != state.fleet) {
+            return Some(Suspicion::ForeignHub { fleet: state.fleet.clone() });
+        }
+        let Status { uid, known, epoch } = status;
+        let stranger = known.as_ref().filter(|known| *known != uid && state.replaces.as_ref() != Some(known));
+        if let Some(known) = stranger {
+            return Some(Suspicion::Copy { uid: uid.clone(), known: known.clone() });
+        }
+        let projected = Point { epoch: *epoch, seq: 0 };
+        let seen = self.newest.unwrap_or_default().max(projected);
+        if state.point < seen {
+            return Some(Suspicion::Older { seen });
+        }
+        let (zone, point) = self.above.as_ref().filter(|(_, point)| *point > state.point)?;
+        Some(Suspicion::Fence { zone: zone.clone(), point: *point })
+    }
+
+    /// A watch saw the register's deletion. Its answer counts, not the watch's.
+    pub(super) fn vanished(&mut self, now: Now, out: &mut Vec<Output>) {
+        if let Role::Leader(lead) = &mut self.role
+            && matches!(lead.writing, Writing::Idle)
+        {
+            lead.writing = Writing::Loading;
+            lead.written = now.mono;
+            self.load(now, out);
+        }
+    }
+
+    pub(super) fn missing(
+        &mut self,
+        known: Option<RegisterUid>,
+        epoch: i64,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        self.asked = None;
+        let Some(uid) = self.fleet_uid.clone() else { return };
+        if matches!(self.role, Role::Follower) {
+            return;
+        }
+        // A replica that has seen the register knows of it, also if no status was ever written.
+        let known = known.or_else(|| self.newest.map(|_| RegisterUid::from("unnamed")));
+        let confirmed = known.as_ref().is_none_or(|lost| self.confirmed.as_deref() == Some(lost.as_str()));
+        if matches!(self.role, Role::Candidate { .. }) && confirmed {
+            let epoch = now.wall.timestamp().max(epoch + 1).max(1);
+            let mut born = FleetState::born(uid, self.me.clone(), epoch);
+            if let Some(lost) = known {
+                born = born_again(born, lost, now.wall);
+                (self.committed, self.newest) = (None, None);
+            }
+            self.role = Role::Candidate { since: now.mono, sent: Some(Box::new(born.clone())) };
+            out.push(Output::Commit { state: Box::new(born), base: None, gate: GateAsk::Nothing });
+            return;
+        }
+        if let Some(known) = known {
+            self.register = RegisterLife::Lost { known };
+        }
+        self.changed = true;
+        self.step_down(
+            "RegisterLost: the FleetState object is gone, and nothing moves until it is back".into(),
+            now,
+            out,
+        );
     }
 
     pub(super) fn too_new(&mut self, version: i64, now: Now, out: &mut Vec<Output>) {
         let known = super::state::FORMAT_VERSION;
         let reason =
             format!("the register has format {version}, and this binary knows {known}; run a newer Lifeboat");
+        let alone = matches!(self.role, Role::Candidate { .. });
+        self.register = RegisterLife::TooNew { version, alone };
+        self.changed = true;
         self.step_down(reason, now, out);
     }
 
@@ -291,7 +406,7 @@ impl Engine {
             Role::Leader(lead) => {
                 lead.writing = Writing::Loading;
                 lead.written = now.mono;
-                out.push(Output::Load);
+                self.load(now, out);
             }
         }
     }
@@ -303,7 +418,7 @@ impl Engine {
             Role::Candidate { since, .. } => {
                 if now.mono.since(*since) >= LOOK_AGAIN {
                     *since = now.mono;
-                    out.push(Output::Load);
+                    self.load(now, out);
                 }
             }
             Role::Leader(lead) => {

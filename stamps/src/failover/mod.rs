@@ -16,7 +16,9 @@ mod phase;
 mod plan;
 mod progress;
 mod request;
+mod restore;
 mod run;
+mod size;
 mod state;
 mod supervise;
 #[cfg(test)]
@@ -30,10 +32,12 @@ pub use leadership::{LeaseSeen, PATIENCE, RENEW_EVERY, SELF_STOP};
 pub use phase::{Phase, StepKind, StepState};
 pub use plan::{NoPlan, evacuation, plan};
 pub use request::{Control, Request};
+pub use restore::{RegisterLife, Restored, Survey, Suspicion};
 pub use run::{HeldBy, Plan, Run, Said, Step, Targets, Times};
+pub use size::NEW_RUNS_MAX_BYTES;
 pub use state::{
-    About, Change, Closed, Content, Doubt, ENDED_RUNS_MAX, FORMAT_VERSION, FleetState, Mode, Notice,
-    OUTBOX_MAX, Origin, Out, Outbox, Past, Settling, StampRecord, Subject, TIMELINE_MAX, UnknownSubject,
-    ZoneState,
+    About, Change, Closed, Content, Doubt, ENDED_RUNS_MAX, FORGOTTEN_MAX, FORMAT_VERSION, FleetState, Mode,
+    Notice, OUTBOX_MAX, Origin, Out, Outbox, Past, Settling, StampRecord, Subject, TIMELINE_MAX,
+    UnknownSubject, ZoneState,
 };
 pub use supervise::{AgeKey, Ages};

@@ -6,7 +6,11 @@ use super::{
     run::Targets,
     state::{Mode, Origin, Subject},
 };
-use crate::safety::Rule;
+use crate::{
+    mutants::{Mutant, planted},
+    safety::Rule,
+    time::Mono,
+};
 
 /// What a person may say to a run that exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,18 +54,36 @@ pub struct Request {
     pub ended: bool,
     /// It is older than the register, by the API server's own clock for both.
     pub predates_register: bool,
+    /// Until then it may start, on this process's clock: the deadline was counted on the API server's.
+    pub start_by: Option<Mono>,
 }
+
+/// Why a run does not start any more.
+pub(super) const TOO_LATE: &str = "TooLate: it did not start within startDeadlineSeconds of its creation, and what was \
+                                   right then need not be right now; create a new Failover to run it";
 
 impl Request {
     /// Why a request that the register does not know must not run, if so: it is a leftover, not a command.
-    pub fn found_on_boot(&self) -> Option<String> {
+    pub fn leftover(&self, now: Mono) -> Option<String> {
+        if planted(Mutant::RunsLeftovers) {
+            return None;
+        }
         if self.predates_register {
             return Some(
                 "FoundOnBoot: the object is older than the register; create a new Failover to run it".into(),
             );
         }
-        (self.origin == Origin::Engine).then(|| {
-            "FoundOnBoot: the register does not know this automatic run; it was restored or copied from elsewhere".into()
-        })
+        if self.origin == Origin::Engine {
+            return Some(
+                "FoundOnBoot: the register does not know this automatic run; it was restored or copied from elsewhere"
+                    .into(),
+            );
+        }
+        self.too_late(now).then(|| TOO_LATE.to_owned())
+    }
+
+    /// Its start deadline has passed.
+    pub fn too_late(&self, now: Mono) -> bool {
+        self.start_by.is_some_and(|by| now > by) && !planted(Mutant::RunsLeftovers)
     }
 }

@@ -13,10 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::run::Run;
+use super::{restore::Restored, run::Run};
 use crate::{
     fleet::{Capacity, Fleet, Stamp, StampLifecycle},
-    names::{FleetUid, GeodeName, Point, ReplicaName, RunName, StampName, ZoneName},
+    names::{Explained, FleetUid, GeodeName, Point, RegisterUid, ReplicaName, RunName, StampName, ZoneName},
     routing::Routes,
 };
 
@@ -28,6 +28,10 @@ pub const ENDED_RUNS_MAX: usize = 16;
 
 /// Entries of a run's timeline. A run of five steps writes about a dozen; the rest is for retries.
 pub const TIMELINE_MAX: usize = 64;
+
+/// Names of ended runs that are remembered after the run itself was dropped. A name that is known never runs again; at
+/// two runs an hour this is five days, and what is older than its start deadline does not start anyway.
+pub const FORGOTTEN_MAX: usize = 256;
 
 /// Events that wait to be published. At one a second this is four minutes of an unreachable API server.
 pub const OUTBOX_MAX: usize = 256;
@@ -151,6 +155,15 @@ pub struct FleetState {
     pub runs: BTreeMap<RunName, Run>,
     /// What is still to be told.
     pub outbox: Outbox,
+    /// Why nothing is done until a person has confirmed, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+    /// The register object that this one stands in for, by a person's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<RegisterUid>,
+    /// Runs that ended and are not in `runs` any more: short hashes of their names, oldest first, bounded.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub forgotten: VecDeque<String>,
     /// Automatic shifts, oldest first, bounded.
     #[serde(default)]
     pub past: VecDeque<Past>,
@@ -235,6 +248,9 @@ pub struct ZoneState {
     pub wanted: Content,
     /// The content that the primary is known to hold. None while other content is on its way.
     pub applied: Option<Content>,
+    /// Which fences may still stand there from before this epoch. Empty once this epoch's own stands there.
+    #[serde(default, skip_serializing_if = "Explained::is_empty")]
+    pub explained: Explained,
 }
 
 /// A zone's content: what, and by which commit.
@@ -332,6 +348,9 @@ impl FleetState {
             out: BTreeMap::new(),
             runs: BTreeMap::new(),
             outbox: Outbox::default(),
+            restored: None,
+            replaces: None,
+            forgotten: VecDeque::new(),
             clock_ms: 0,
             past: VecDeque::new(),
             closed: None,

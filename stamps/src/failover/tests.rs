@@ -2,6 +2,7 @@ mod control;
 mod leadership;
 mod ramp;
 mod requests;
+mod restore;
 mod rig;
 
 use rig::Rig;

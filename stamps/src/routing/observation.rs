@@ -1,9 +1,11 @@
 //! What the authoritative servers of a zone really answer.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::FenceSeen;
-use crate::names::{Fence, FenceError, ZoneName};
+use crate::names::{Explained, Fence, FenceError, Point, ZoneName};
 
 /// Most names that one server's difference lists, so that an observation stays small enough to be stored.
 pub const DIFFERING_MAX: usize = 16;
@@ -32,6 +34,9 @@ pub struct ServerSeen {
     pub matches: bool,
     /// Names that answer otherwise than wanted, the first [`DIFFERING_MAX`] in order.
     pub differing: Vec<String>,
+    /// Where aliases lead that are not as wanted: name -> target, both absolute. As many as there are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<String, String>,
     /// Why it counts as silent.
     pub error: Option<String>,
 }
@@ -41,6 +46,16 @@ impl Observation {
     pub fn settled(&self) -> bool {
         self.servers.iter().any(|seen| seen.answered)
             && self.servers.iter().all(|seen| !seen.answered || seen.matches)
+    }
+}
+
+impl ServerSeen {
+    /// The point of its fence, if that is a fence of `fleet`.
+    pub fn point(&self, fleet: &crate::names::FleetUid) -> Option<Point> {
+        match &self.fence {
+            Some(FenceRecord::Fence(fence)) if fence.fleet == *fleet => Some(fence.point),
+            _ => None,
+        }
     }
 }
 
@@ -81,6 +96,19 @@ impl FenceRecord {
             Self::Hold => Some(FenceSeen::Hold),
             Self::Unreadable(text) => Some(FenceSeen::Unreadable(text.clone())),
         }
+    }
+
+    /// The same for a writer who knows the register's past: what stands there must be of this epoch, or of that past. An
+    /// empty past says that this epoch's fence has stood there, and whatever is older was explained then.
+    pub fn keeps_out_after(&self, ours: &Fence, past: &Explained) -> Option<FenceSeen> {
+        self.keeps_out(ours).or_else(|| match self {
+            Self::Fence(seen)
+                if seen.point.epoch != ours.point.epoch && !past.is_empty() && !past.knows(seen.point) =>
+            {
+                Some(FenceSeen::Unheard(seen.point))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -125,6 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn a_fence_keeps_out_who_cannot_explain_it() {
+        let (ours, past) = (fence("a", 300, 9), Explained::up_to(Point { epoch: 100, seq: 5 }));
+        let keeps_out = |seen: Fence| FenceRecord::Fence(seen).keeps_out_after(&ours, &past);
+        assert_eq!(keeps_out(fence("a", 100, 5)), None);
+        assert_eq!(keeps_out(fence("a", 300, 7)), None, "of our own epoch");
+        let lost = fence("a", 200, 1);
+        assert_eq!(keeps_out(lost.clone()), Some(FenceSeen::Unheard(lost.point)));
+        assert_eq!(keeps_out(fence("a", 301, 1)), Some(FenceSeen::Newer(Point { epoch: 301, seq: 1 })));
+    }
+
+    #[test]
     fn silence_of_every_server_settles_nothing() {
         let seen = |answered, matches| ServerSeen {
             server: "ns".into(),
@@ -132,6 +171,7 @@ mod tests {
             fence: None,
             matches,
             differing: vec![],
+            elsewhere: BTreeMap::new(),
             error: None,
         };
         let settled = |servers| Observation { zone: "z.".into(), servers }.settled();

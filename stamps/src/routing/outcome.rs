@@ -56,6 +56,8 @@ pub enum RefusalClass {
 pub enum FenceSeen {
     /// A later point of our own fleet: this leader or this commit is out of date.
     Newer(Point),
+    /// A point of our own fleet that no commit of this register explains: the register is older than the world.
+    Unheard(Point),
     /// The fence of another fleet.
     OtherFleet(FleetUid),
     /// A person wrote `hold`.
@@ -82,6 +84,9 @@ impl std::fmt::Display for FenceSeen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Newer(point) => write!(f, "the fence there is at {point}, which is newer"),
+            Self::Unheard(point) => {
+                write!(f, "the fence there is at {point}, of which the register knows nothing")
+            }
             Self::OtherFleet(fleet) => write!(f, "the fence there belongs to fleet {fleet}"),
             Self::Hold => f.write_str("the fence there says hold; remove that record to let Lifeboat go on"),
             Self::Unreadable(text) => write!(f, "the fence there reads `{text}`, which is no fence"),

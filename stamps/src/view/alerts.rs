@@ -367,6 +367,10 @@ fn fenced_out(scene: &Scene<'_>) -> Vec<Found> {
                 FenceSeen::Newer(_) | FenceSeen::OtherFleet(_) => {
                     "Another hub writes this zone. Find out which one should, and stop the other. Read the fence:"
                 }
+                FenceSeen::Unheard(_) => {
+                    "The register is older than this zone. See what is served with `kubectl lifeboat state recover`, and \
+                     read the fence:"
+                }
                 FenceSeen::Unreadable(_) | FenceSeen::Absent => {
                     "Somebody changed the fence by hand. Read it, and put it right:"
                 }

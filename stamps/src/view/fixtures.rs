@@ -251,6 +251,7 @@ fn look(zone: &ZoneName, fleet: &Fleet, state: &FleetState, moment: Moment) -> Z
         let lags = moment == Moment::Run && server.name == "ns-eus";
         let point = if lags { Point { seq: wanted.seq - 2, ..wanted } } else { wanted };
         ServerSeen {
+            elsewhere: std::collections::BTreeMap::new(),
             server: server.name.clone(),
             answered: !silent,
             fence: (!silent).then(|| FenceRecord::Fence(Fence { fleet: fleet.uid.clone(), point })),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Alarm;
 use crate::{
-    failover::{FleetState, Mode, Origin, Phase, Picture, Run, Subject},
+    failover::{FleetState, Mode, Origin, Phase, Picture, RegisterLife, Run, Subject},
     fleet::{Automation, Fleet},
     names::RunName,
     time::millis,
@@ -59,12 +59,13 @@ pub struct Headline {
 /// Every headline that applies, the most urgent first; never empty.
 pub(super) fn all(picture: &Picture) -> Vec<Headline> {
     let (Some(state), Some(fleet)) = (&picture.state, &picture.fleet) else {
-        return vec![not_known(picture)];
+        return vec![of_register(picture).unwrap_or_else(|| not_known(picture))];
     };
     let mut runs: Vec<(&RunName, &Run)> = state.live_runs().collect();
     // What waits for a person goes first.
     runs.sort_by_key(|(_, run)| matches!(run.phase, Phase::Running | Phase::Pending));
-    let mut lines: Vec<Headline> = runs.iter().map(|(name, run)| of_run(name, run)).collect();
+    let mut lines: Vec<Headline> = of_register(picture).into_iter().collect();
+    lines.extend(runs.iter().map(|(name, run)| of_run(name, run)));
     lines.extend(doubted(state, fleet, &picture.assessment).iter().filter_map(|subject| {
         let busy = runs.iter().any(|(_, run)| run.subject == *subject);
         (!busy).then(|| of_doubt(subject, state, fleet, &picture.assessment))
@@ -89,6 +90,27 @@ pub(super) fn all(picture: &Picture) -> Vec<Headline> {
         lines.push(well(state, fleet));
     }
     lines
+}
+
+/// A register that is lost, not believed or not understood goes before everything: nothing else is acted on.
+fn of_register(picture: &Picture) -> Option<Headline> {
+    let restored = || picture.state.as_ref()?.restored.as_ref().map(crate::failover::Restored::sentence);
+    let why = picture.register.sentence().or_else(restored)?;
+    let command = match picture.register {
+        RegisterLife::TooNew { .. } => "kubectl rollout status deployment/lifeboat-operator",
+        _ => "kubectl lifeboat state recover",
+    };
+    Some(Headline {
+        kind: HeadlineKind::Attention,
+        sentence: format!("Lifeboat only watches: {why}"),
+        starts_in_ms: None,
+        alarm: Some(Alarm {
+            why,
+            what_now: "Traffic stays where it is. See what is served and what the register says, and decide:"
+                .to_owned(),
+            command: command.to_owned(),
+        }),
+    })
 }
 
 fn not_known(picture: &Picture) -> Headline {

@@ -91,7 +91,7 @@ impl Rig {
     pub(crate) async fn messages(&self, desired: &RouteSet, fence: &Fence) -> anyhow::Result<Vec<Change>> {
         let seen = self.primary()?.read(&fence.fleet, desired.answers.keys()).await?;
         let zone = self.zone().name;
-        let terms = Terms { zone: &zone, fence, adopt: false, limits: Limits::DEFAULT };
+        let terms = Terms { zone: &zone, fence, past: None, adopt: false, limits: Limits::DEFAULT };
         match plan::plan(&seen, &desired.answers, &terms) {
             Ok(plan) => Ok(plan.changes),
             Err(by) => anyhow::bail!("kept out by {by:?}"),

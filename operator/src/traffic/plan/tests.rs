@@ -49,7 +49,7 @@ fn run_within(
     adopt: bool,
     limits: Limits,
 ) -> Result<Plan, FenceSeen> {
-    plan(seen, desired, &Terms { zone: &ZoneName::from(ZONE), fence: &fence(seq), adopt, limits })
+    plan(seen, desired, &Terms { zone: &ZoneName::from(ZONE), fence: &fence(seq), past: None, adopt, limits })
 }
 
 fn text(plan: &Plan) -> String {

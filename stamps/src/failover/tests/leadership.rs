@@ -156,7 +156,8 @@ fn a_candidate_gives_way_to_whoever_renewed_while_it_waited_for_an_answer() {
     rig.give(lease("a", "9"));
     rig.step(8_000);
     assert!(rig.ask(Input::Tick).iter().any(|output| matches!(output, Output::Load)));
-    commit(rig.ask(Input::Stored(Box::new(rig.state().clone()))));
+    let state = Box::new(rig.state().clone());
+    commit(rig.ask(Input::Loaded { state, uid: "register-0".into(), known: None, epoch: 0 }));
     rig.ask(Input::Unknown);
     rig.step(5_900);
     rig.ask(lease("a", "10"));
@@ -170,7 +171,7 @@ fn a_register_is_made_once_in_a_fleets_life() {
     let mut rig = Rig::new();
     rig.ask(Input::Fleet(Box::new(rig.fleet.clone())));
     rig.ask(Input::Lease(LeaseSeen { holder: None, version: "0".into() }));
-    let outputs = rig.ask(Input::Missing { known: true });
+    let outputs = rig.ask(Input::Missing { known: Some("gone".into()), epoch: 7 });
     assert!(!outputs.iter().any(|output| matches!(output, Output::Commit { .. })));
     let reason = outputs.iter().find_map(|output| match output {
         Output::StepDown(reason) => Some(reason.as_str()),

@@ -11,8 +11,8 @@ use super::super::*;
 use crate::{
     fixtures,
     fleet::{Automation, Fleet, Ramp, Ramps},
-    names::{Fence, RunName, StampName, VantageName},
-    routing::{Observation, Outcome, RouteSet, ServerSeen, effective},
+    names::{Explained, Fence, RegisterUid, RunName, StampName, VantageName},
+    routing::{Answer, FenceRecord, FenceSeen, Observation, Outcome, RouteSet, ServerSeen, effective},
     time::{Mono, Now},
     verdict::{Assessment, Report, Sample, Sight, Tick},
 };
@@ -40,8 +40,13 @@ pub(super) struct Rig {
     pub(super) commits_say: VecDeque<Input>,
     /// What the live look at the Gate comes to, unless it is open.
     pub(super) gate_says: Option<Input>,
+    /// UID of the register's object.
+    pub(super) uid: RegisterUid,
+    /// What the fleet's status says of the register.
+    pub(super) known: Option<RegisterUid>,
+    pub(super) known_epoch: i64,
     /// The newest picture.
-    shown: Option<Picture>,
+    pub(super) shown: Option<Picture>,
     /// A vantage whose reports have stopped.
     pub(super) silent: Option<VantageName>,
     requests: BTreeMap<RunName, Request>,
@@ -65,6 +70,9 @@ impl Rig {
             agents_say: None,
             commits_say: VecDeque::new(),
             gate_says: None,
+            uid: "register-0".into(),
+            known: None,
+            known_epoch: 0,
             shown: None,
             silent: None,
             requests: BTreeMap::new(),
@@ -231,8 +239,13 @@ impl Rig {
     fn answer(&mut self, output: Output) -> Option<Input> {
         match output {
             Output::Load => Some(match &self.register {
-                Some(state) => Input::Stored(Box::new(state.clone())),
-                None => Input::Missing { known: false },
+                Some(state) => Input::Loaded {
+                    state: Box::new(state.clone()),
+                    uid: self.uid.clone(),
+                    known: self.known.clone(),
+                    epoch: self.known_epoch,
+                },
+                None => Input::Missing { known: self.known.clone(), epoch: self.known_epoch },
             }),
             Output::Commit { state, base, gate } => {
                 let gate = gate != GateAsk::Nothing;
@@ -246,6 +259,10 @@ impl Rig {
                 }
                 // Through text and back, as a real register keeps it.
                 let text = serde_json::to_string(&*state).unwrap();
+                if self.register.is_none() {
+                    self.version += 1;
+                    self.uid = format!("register-{}", self.version).into();
+                }
                 self.register = Some(serde_json::from_str(&text).unwrap());
                 assert_eq!(self.register.as_ref(), Some(&*state), "the register gives back what was stored");
                 Some(Input::Stored(state))
@@ -264,8 +281,19 @@ impl Rig {
         }
     }
 
+    /// What the fence in the zone says to an agent.
+    fn keeps_out(&self, fence: &Fence, past: &Explained) -> Option<FenceSeen> {
+        FenceRecord::Fence(self.fences.last()?.clone()).keeps_out_after(fence, past)
+    }
+
     fn perform(&mut self, key: Key, command: Command) -> Input {
         match command {
+            Command::Converge { fence, past, .. } | Command::RaiseFence { fence, past, .. }
+                if self.keeps_out(&fence, &past).is_some() =>
+            {
+                let by = self.keeps_out(&fence, &past).unwrap();
+                return Input::Outcome(key, Outcome::Fenced { by });
+            }
             Command::Converge { desired, fence, .. } => {
                 self.zone = Some(desired);
                 self.fences.push(fence);
@@ -275,13 +303,21 @@ impl Rig {
                 self.published.extend(notices.into_iter().map(|notice| (notice.id, notice)));
             }
             Command::Observe { desired, against } => {
-                let matches = self.zone.as_ref() == Some(&desired);
+                let held = self.zone.as_ref().map(|zone| zone.answers.clone()).unwrap_or_default();
+                let differing =
+                    desired.answers.iter().filter(|(name, answer)| held.get(*name) != Some(answer));
+                let elsewhere = differing.filter_map(|(name, _)| match held.get(name) {
+                    Some(Answer::Alias { target, .. }) => Some((name.clone(), target.clone())),
+                    _ => None,
+                });
+                // The zone's primary, as the fixtures name it.
                 let seen = ServerSeen {
-                    server: "ns".into(),
+                    server: "ns-neu".into(),
                     answered: true,
-                    fence: None,
-                    matches,
+                    fence: self.fences.last().cloned().map(FenceRecord::Fence),
+                    matches: self.zone.as_ref() == Some(&desired),
                     differing: Vec::new(),
+                    elsewhere: elsewhere.collect(),
                     error: None,
                 };
                 let observation = Observation { zone: desired.zone, servers: vec![seen] };
@@ -311,5 +347,6 @@ pub(super) fn wish(name: &str, mode: Mode, subject: &str) -> Request {
         reason: None,
         ended: false,
         predates_register: false,
+        start_by: None,
     }
 }
