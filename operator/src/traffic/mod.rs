@@ -118,14 +118,14 @@ impl Provider {
         under: impl Into<Under<'a>>,
     ) -> Outcome {
         match self {
-            Self::DnsUpdate(road) => road.converge(desired, scope, under.into()).await,
+            Self::DnsUpdate(road) => road.converge(desired, scope, under).await,
         }
     }
 
     /// Shuts out every writer before `fence` and changes nothing else: a new leader's first act.
     pub async fn raise_fence<'a>(&self, under: impl Into<Under<'a>>) -> Outcome {
         match self {
-            Self::DnsUpdate(road) => road.raise_fence(under.into()).await,
+            Self::DnsUpdate(road) => road.raise_fence(under).await,
         }
     }
 

@@ -73,7 +73,13 @@ impl DnsUpdate {
 
     /// Brings the names in `scope` to what is desired. Names that are not ours are left alone and refused by name; the
     /// others are changed all the same, because one odd record must not keep a region's traffic where it is.
-    pub async fn converge(&self, desired: &RouteSet, scope: Scope<'_>, under: Under<'_>) -> Outcome {
+    pub async fn converge<'a>(
+        &self,
+        desired: &RouteSet,
+        scope: Scope<'_>,
+        under: impl Into<Under<'a>>,
+    ) -> Outcome {
+        let under = under.into();
         let answers = match self.within(desired, scope, under.fence) {
             Ok(answers) => answers,
             Err(reason) => return Outcome::Refused { class: RefusalClass::Invalid, reason },
@@ -88,8 +94,8 @@ impl DnsUpdate {
     }
 
     /// Shuts out every writer before `fence`.
-    pub async fn raise_fence(&self, under: Under<'_>) -> Outcome {
-        self.settle(&BTreeMap::new(), under, Limits::DEFAULT).await.outcome
+    pub async fn raise_fence<'a>(&self, under: impl Into<Under<'a>>) -> Outcome {
+        self.settle(&BTreeMap::new(), under.into(), Limits::DEFAULT).await.outcome
     }
 
     /// The answers in scope, by absolute name, or why they cannot be asked for.
