@@ -23,7 +23,8 @@ pub(super) fn watch(draft: &mut Draft<'_>) -> Result<(), Illegal> {
     let bad = draft.state.past.iter().filter(young).find_map(|past| {
         let plan = draft.state.runs.get(&past.run)?.plan.as_ref()?;
         // Load that has gone home again makes nobody ill any more.
-        let carries = |mv: &&Move| effective(&draft.state.routes, &mv.home, mv.bucket) == &mv.to;
+        let carries =
+            |mv: &&Move| mv.to != mv.home && effective(&draft.state.routes, &mv.home, mv.bucket) == &mv.to;
         let target = plan.moves.iter().filter(carries).map(|mv| &mv.to).find(|to| is_bad(draft, to))?;
         Some((past.run.clone(), target.clone()))
     });

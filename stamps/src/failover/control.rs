@@ -77,7 +77,9 @@ pub(super) fn undo(draft: &mut Draft<'_>, name: &RunName, run: &Run, why: &str) 
         return Ok(false);
     };
     let healthy = |stamp: &StampName| {
-        draft.world.assessment.stamps.get(stamp).is_some_and(|finding| finding.verdict == Verdict::Healthy)
+        let there = draft.world.fleet.stamps.get(stamp).is_some_and(|stamp| !stamp.probes.is_empty());
+        let finding = draft.world.assessment.stamps.get(stamp);
+        there && finding.is_some_and(|finding| finding.verdict == Verdict::Healthy)
     };
     // Only what still is where this run has put it: what a later run moved is that run's matter.
     let (back, stay): (Vec<Move>, Vec<Move>) = run

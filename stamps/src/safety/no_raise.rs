@@ -1,4 +1,5 @@
-//! NoRaise: no bucket goes to a stamp that is not Healthy now, so no share of an unwell stamp rises.
+//! NoRaise: no bucket goes to a stamp that is not Healthy now, or whose object is gone, so no share of an unwell stamp
+//! rises.
 //!
 //! Binds: every run, undo and failback included.
 
@@ -25,6 +26,10 @@ pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String
     let unwell: Vec<String> = receiving
         .into_iter()
         .filter_map(|stamp| match facts.verdict(stamp) {
+            // What is remembered of a stamp without an object has no probes, so nobody will see it fall.
+            Verdict::Healthy if facts.fleet.stamps.get(stamp).is_some_and(|s| s.probes.is_empty()) => {
+                Some(format!("{stamp} (its object is gone)"))
+            }
             Verdict::Healthy => None,
             verdict => Some(format!("{stamp} ({verdict:?})")),
         })

@@ -525,3 +525,10 @@ fn only_some_rules_can_be_overridden() {
     scene.overrides.insert(Rule::NeverEmpty);
     assert_eq!(scene.refuse(Origin::Person, Mode::Failover, "geode/weu", &[]), [Rule::NeverEmpty]);
 }
+
+#[test]
+fn nothing_goes_to_a_stamp_whose_object_is_gone() {
+    let mut scene = Scene::weu_is_dead();
+    scene.fleet.stamps.get_mut(&"neu-1".into()).unwrap().probes.clear();
+    assert_eq!(scene.refuse_a_person(), [Rule::NoRaise]);
+}
