@@ -1,16 +1,17 @@
 //! Capacity: nobody is sent more than it can carry.
 //!
-//! Default line: 80 % of a stamp's declared units in a planned run. When the source is down, the headroom up to 100 % is
-//! used as well, and the plan leaves out what does not fit: see the planner. Binds: every run.
+//! Default line: 80 % of a stamp's declared units in a planned failover. When the source is down, the headroom up to
+//! 100 % is used as well, and the plan leaves out what does not fit: see the planner. What comes home may use it too:
+//! guests that are still there leave with a failback of their own. Binds: every run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Facts, Proposal, routes_after};
-use crate::names::StampName;
+use crate::{failover::Mode, names::StampName};
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let line_pct =
-        u64::from(if proposal.planned { facts.fleet.policy.safety.capacity_line_pct } else { 100 });
+    let keeps_free = proposal.planned && proposal.mode == Mode::Failover;
+    let line_pct = u64::from(if keeps_free { facts.fleet.policy.safety.capacity_line_pct } else { 100 });
     let routes = routes_after(proposal, facts);
     let receiving: BTreeSet<&StampName> = proposal.moves.iter().map(|mv| &mv.to).collect();
     let carried = |routes: &crate::routing::Routes, stamp: &StampName| -> u64 {
