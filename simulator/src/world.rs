@@ -155,7 +155,8 @@ impl World {
     pub fn new(seed: u64, mode: Mode, keep_trace: bool) -> Self {
         let mut rng = Rng::new(seed);
         let faults = Faults::draw(&mut rng);
-        let fleet = fleet(&mut rng);
+        let mut fleet = fleet(&mut rng);
+        strain(&mut fleet, &mut Rng::new(!seed));
         let vantages =
             fleet.vantages.iter().map(|(n, r)| Vantage::new(n.clone(), r.clone(), &fleet)).collect();
         let servers = fleet.zones.values().next().map_or(0, |zone| zone.name_servers.len());
@@ -322,6 +323,16 @@ impl Event {
             | Self::Publish(life, ..) => Some(*life),
             _ => None,
         }
+    }
+}
+
+/// In some worlds every stamp outside one region must keep serving, so that a second failure leaves too few. Drawn by
+/// itself: the other draws of a seed stay as they are.
+fn strain(fleet: &mut Fleet, rng: &mut Rng) {
+    if rng.chance(300) {
+        let largest = fleet.geodes.keys().map(|geode| fleet.stamps_of(geode).count()).max().unwrap_or(0);
+        let others = fleet.stamps.len().saturating_sub(largest);
+        fleet.policy.safety.serving_stamps_min = u32::try_from(others).unwrap_or(u32::MAX);
     }
 }
 
