@@ -54,7 +54,7 @@ impl Stage {
             Self::Clippy => 75,
             Self::Deny => 95,
             Self::Generated => 5,
-            Self::Test => 480,
+            Self::Test => 840,
             Self::Simulate => 60,
             Self::Shipped => 200,
         };

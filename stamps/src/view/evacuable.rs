@@ -120,7 +120,7 @@ fn planned(fleet: &Fleet, state: &FleetState, assessment: &Assessment, geode: &G
     let mut found = Vec::new();
     if !plan.left.is_empty() {
         let sentence = format!(
-            "{} of {} buckets would fit nowhere; add capacity elsewhere, or declare what there is",
+            "{} of {} buckets would find no place; add capacity where their tenants' residency allows it, or declare what there is",
             plan.left.len(),
             plan.left.len() + plan.moves.len()
         );
