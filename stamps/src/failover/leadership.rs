@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     command::Committed,
-    engine::{COMMIT_EVERY, Engine, GateAsk, Output},
+    engine::{COMMIT_EVERY, Engine},
     event::Event,
     restore::{RegisterLife, Suspicion, born_again},
     state::FleetState,
+    words::{GateAsk, Output},
 };
 use crate::{
     mutants::{Mutant, planted},

@@ -23,10 +23,11 @@ mod state;
 mod supervise;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use command::{Command, Committed, Key, Settled, commands};
 pub use decide::{World, ZoneSeen, decide};
-pub use engine::{COMMIT_EVERY, Engine, GateAsk, Input, Output, Picture, REPORT_PERIOD};
+pub use engine::{COMMIT_EVERY, Engine, REPORT_PERIOD};
 pub use event::{Event, Illegal};
 pub use leadership::{LeaseSeen, PATIENCE, RENEW_EVERY, SELF_STOP};
 pub use phase::{Phase, StepKind, StepState};
@@ -41,3 +42,4 @@ pub use state::{
     UnknownSubject, ZoneState,
 };
 pub use supervise::{AgeKey, Ages};
+pub use words::{GateAsk, Input, Output, Picture};
