@@ -12,6 +12,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::failover::Mode;
 use crate::names::{Bucket, FleetUid, GeodeName, RegionName, StampName, VantageName, ZoneName};
 
 /// What Lifeboat may do on its own.
@@ -119,9 +120,16 @@ impl Fleet {
     }
 
     /// The residency zone that a stamp stands in.
-    pub fn residency_of(&self, stamp: &StampName) -> Option<&str> {
+    fn residency_of(&self, stamp: &StampName) -> Option<&str> {
         let geode = self.geodes.get(&self.stamps.get(stamp)?.geode)?;
         geode.residency_zone.as_deref()
+    }
+
+    /// A residency zone that tenants of a bucket ask for and that `stamp` does not stand in.
+    pub fn residency_missed(&self, home: &StampName, bucket: Bucket, stamp: &StampName) -> Option<&str> {
+        let there = self.residency_of(stamp);
+        let asked = self.residency.get(&(home.clone(), bucket))?;
+        asked.iter().map(String::as_str).find(|zone| there != Some(zone))
     }
 
     /// The load of one bucket; an unknown bucket carries none.
@@ -316,6 +324,17 @@ pub struct Ramps {
     pub unplanned: Ramp,
     /// Home again.
     pub failback: Ramp,
+}
+
+impl Ramps {
+    /// The one for a run this way, with a source that is well (`planned`) or is not.
+    pub fn of(&self, mode: Mode, planned: bool) -> &Ramp {
+        match (mode, planned) {
+            (Mode::Failback, _) => &self.failback,
+            (Mode::Failover, true) => &self.planned,
+            (Mode::Failover, false) => &self.unplanned,
+        }
+    }
 }
 
 /// The stages of a run.

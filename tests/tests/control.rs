@@ -30,12 +30,6 @@ fn in_halves(name: &'static str) -> Design {
     Design { ramp: (HALVES.0.to_vec(), HALVES.1), ..Design::new(name) }
 }
 
-async fn set_automation(world: &World, automation: Automation) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({ "spec": { "automation": automation } }));
-    world.api::<crds::Fleet>().patch(crds::FLEET, &PatchParams::default(), &patch).await?;
-    Ok(())
-}
-
 /// Writes into the spec of a run's object, once there is one.
 async fn say(world: &World, run: &str, spec: Value) -> anyhow::Result<()> {
     let patch = Patch::Merge(json!({ "spec": spec }));
@@ -120,12 +114,12 @@ async fn hold_stops_an_automatic_run_between_two_stages() -> anyhow::Result<()> 
         world.kill_region(WEST).await?;
         let half = |run: &Run| run.phase == Phase::Running && run.stage == 1;
         until_run(world, "the first stage", FAILOVER_WITHIN, half).await?;
-        set_automation(world, Automation::Hold).await?;
+        world.set_automation(Automation::Hold).await?;
         let held = |run: &Run| run.phase == Phase::Held && run.held_by == Some(HeldBy::Gate);
         until_run(world, "the run to hold", SOON, held).await?;
         until_served(world, all / 2).await?;
         world.nothing_moves_for(LONG_ENOUGH).await?;
-        set_automation(world, Automation::Automatic).await?;
+        world.set_automation(Automation::Automatic).await?;
         until_run(world, "the run to end", FAILOVER_WITHIN, |run| run.phase == Phase::Succeeded).await?;
         until_served(world, 0).await
     })
@@ -202,7 +196,7 @@ async fn load_that_fells_its_new_stamp_makes_one_hop_and_no_second() -> anyhow::
         ensure!(world.runs().await?.len() == 1, "a second run has begun");
         let told = world.events("AutomationClosed").await?;
         ensure!(told.len() == 1, "{told:?}");
-        set_automation(world, Automation::Hold).await?;
+        world.set_automation(Automation::Hold).await?;
         world
             .until("a person's word to open it", SOON, async || {
                 ensure!(world.register().await?.1.closed.is_none(), "it is closed");

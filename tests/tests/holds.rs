@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use kube::api::{Patch, PatchParams};
 use rustix::process::Signal;
-use serde_json::json;
 use stamps::{failover::Subject, fleet::Automation, verdict::Sight};
 use testbed::{
     region::REGIONS,
@@ -35,12 +33,6 @@ async fn until_sight(world: &World, wanted: Sight) -> anyhow::Result<()> {
             Ok(())
         })
         .await
-}
-
-async fn set_automation(world: &World, automation: Automation) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({ "spec": { "automation": automation } }));
-    world.api::<crds::Fleet>().patch(crds::FLEET, &PatchParams::default(), &patch).await?;
-    Ok(())
 }
 
 /// The obstacle is gone: a run about the first region begins and succeeds.
@@ -121,12 +113,12 @@ async fn the_gate_stops_what_has_not_begun() -> anyhow::Result<()> {
     in_world(design, async |world| {
         world.kill_region(WEST).await?;
         world.until_event("Doubted", WEST, FAILOVER_WITHIN).await?;
-        set_automation(world, Automation::Hold).await?;
+        world.set_automation(Automation::Hold).await?;
         world.until_event("WouldHave", WEST, FAILOVER_WITHIN).await?;
         world.nothing_moves_for(LONG_ENOUGH).await?;
-        set_automation(world, Automation::Observe).await?;
+        world.set_automation(Automation::Observe).await?;
         world.nothing_moves_for(LONG_ENOUGH).await?;
-        set_automation(world, Automation::Automatic).await?;
+        world.set_automation(Automation::Automatic).await?;
         fails_over(world).await
     })
     .await

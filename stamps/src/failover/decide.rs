@@ -62,7 +62,7 @@ pub struct World<'a> {
     pub gate_unread: bool,
     /// Nothing is Unknown, or there was time to learn it: what is Unknown now is not so for want of patience.
     pub warm: bool,
-    /// The desired content of zones may have changed.
+    /// The fleet may have changed, and with it the desired content of zones.
     pub zones_dirty: bool,
     /// Fleet time now, in milliseconds.
     pub clock_ms: u64,
@@ -148,8 +148,11 @@ pub fn decide(state: &FleetState, world: &World<'_>, now: Now) -> Result<Vec<Eve
         return Ok(draft.events);
     }
     if world.ready {
-        settle(&mut draft)?;
-        remember_stamps(&mut draft)?;
+        if world.zones_dirty {
+            // Both hash what only the fleet can change.
+            settle(&mut draft)?;
+            remember_stamps(&mut draft)?;
+        }
         keep_doubts(&mut draft)?;
         take_requests(&mut draft)?;
         contagion::watch(&mut draft)?;

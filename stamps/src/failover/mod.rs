@@ -31,6 +31,7 @@ pub use engine::{COMMIT_EVERY, Engine, REPORT_PERIOD};
 pub use event::{Event, Illegal};
 pub use leadership::{LeaseSeen, PATIENCE, RENEW_EVERY, SELF_STOP};
 pub use phase::{Phase, StepKind, StepState};
+pub(crate) use plan::hex;
 pub use plan::{NoPlan, evacuation, plan};
 pub use request::{Control, Request};
 pub use restore::{RegisterLife, Restored, Survey, Suspicion};

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     fleet::{DataMode, Fleet, GeodeLifecycle, Ramp, Stamp, StampLifecycle},
-    names::{Bucket, StampName},
+    names::StampName,
     routing::{Move, Routes, effective},
     verdict::{Assessment, Verdict},
 };
@@ -130,7 +130,7 @@ impl Plan {
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -148,18 +148,15 @@ pub fn plan(
     targets: &Targets,
 ) -> Result<Plan, NoPlan> {
     let sources = writable(fleet, subject)?;
-    let (plan, ramp) = match mode {
+    let plan = match mode {
         Mode::Failover => {
             let planned = is_well(fleet, state, assessment, &sources);
             let plan = evacuate(fleet, state, assessment, subject, &sources, targets, planned)?;
-            let ramps = &fleet.policy.ramps;
-            (Plan { planned, ..plan }, if planned { &ramps.planned } else { &ramps.unplanned })
+            Plan { planned, ..plan }
         }
-        Mode::Failback => {
-            let plan = bring_home(fleet, state, subject, &sources)?;
-            (Plan { planned: true, ..plan }, &fleet.policy.ramps.failback)
-        }
+        Mode::Failback => Plan { planned: true, ..bring_home(fleet, state, subject, &sources)? },
     };
+    let ramp = fleet.policy.ramps.of(mode, plan.planned);
     Ok(plan.cut(ramp))
 }
 
@@ -250,8 +247,9 @@ fn evacuate(
     let mut left = Vec::new();
     for (home, bucket) in leaving {
         let units = u64::from(fleet.load_of(&home, bucket).units);
-        let may_hold =
-            |c: &&Candidate<'_>| c.may_hold(fleet, &home, bucket) && (planned || c.has_room(units));
+        let may_hold = |c: &&Candidate<'_>| {
+            fleet.residency_missed(&home, bucket, &c.stamp.name).is_none() && (planned || c.has_room(units))
+        };
         let best = if candidates.contains_key(&home) {
             // A bucket that was away goes home when its home is fit.
             Some(home.clone())
@@ -301,13 +299,6 @@ impl<'a> Candidate<'a> {
         let load = (self.units + units) * 1000 / u64::from(self.stamp.capacity.units).max(1);
         let buckets = (self.buckets + 1) * 1000 / u64::from(self.stamp.buckets).max(1);
         (load + buckets, self.order, &self.stamp.name)
-    }
-
-    /// Whether the bucket's tenants allow their data here.
-    fn may_hold(&self, fleet: &Fleet, home: &StampName, bucket: Bucket) -> bool {
-        let asked = fleet.residency.get(&(home.clone(), bucket));
-        let here = fleet.residency_of(&self.stamp.name);
-        asked.is_none_or(|asked| asked.iter().all(|zone| here == Some(zone.as_str())))
     }
 
     /// Whether it carries at most all that it can after taking `units`.

@@ -7,7 +7,6 @@ use super::{
     phase::{Phase, StepKind, StepState},
     request::Control,
     run::Run,
-    state::Mode,
     supervise::AgeKey,
 };
 use crate::{
@@ -138,12 +137,7 @@ fn shift(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<bool, Illeg
 /// The next stage begins when the last one is seen everywhere, has stood its time, and the rules agree again.
 fn next_stage(draft: &mut Draft<'_>, name: &RunName, run: &Run) -> Result<(), Illegal> {
     let Some(plan) = &run.plan else { return Ok(()) };
-    let ramps = &draft.world.fleet.policy.ramps;
-    let ramp = match (run.mode, plan.planned) {
-        (Mode::Failback, _) => &ramps.failback,
-        (Mode::Failover, true) => &ramps.planned,
-        (Mode::Failover, false) => &ramps.unplanned,
-    };
+    let ramp = draft.world.fleet.policy.ramps.of(run.mode, plan.planned);
     let age = draft.world.ages.age(&AgeKey::Stage(name.clone(), run.stage), draft.now);
     if age < ramp.bake || shown(draft, step_intent(run, StepKind::ShiftTraffic)).is_none() {
         return Ok(());

@@ -6,14 +6,13 @@ use std::collections::BTreeSet;
 
 use super::{Facts, Proposal, units};
 use crate::{
-    failover::{Mode, Origin, Subject},
+    failover::{Origin, Subject},
     mutants::{Mutant, planted},
     names::{GeodeName, StampName},
 };
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let binds = proposal.origin == Origin::Engine && proposal.mode == Mode::Failover;
-    if !binds || planted(Mutant::SkipBlastRadius) {
+    if !proposal.is_automatic_failover() || planted(Mutant::SkipBlastRadius) {
         return None;
     }
     let by_automation =

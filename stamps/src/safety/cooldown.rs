@@ -3,11 +3,10 @@
 //! Default: 60 min of fleet time for the same subject, 30 min for the fleet. Binds: automatic failovers.
 
 use super::{Facts, Proposal, minutes};
-use crate::failover::{FleetState, Mode, Origin};
+use crate::failover::FleetState;
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let binds = proposal.origin == Origin::Engine && proposal.mode == Mode::Failover;
-    if !binds {
+    if !proposal.is_automatic_failover() {
         return None;
     }
     let limits = facts.fleet.policy.safety;

@@ -7,11 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Facts, Proposal, units};
-use crate::{
-    failover::{Mode, Origin, Subject},
-    names::StampName,
-    verdict::Verdict,
-};
+use crate::{failover::Subject, names::StampName, verdict::Verdict};
 
 /// Of the geode's own units that must be bad, in per cent.
 const BAD_INSIDE_MIN_PCT: u64 = 60;
@@ -19,8 +15,7 @@ const BAD_INSIDE_MIN_PCT: u64 = 60;
 const GOOD_OUTSIDE_MIN_PCT: u64 = 80;
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let binds = proposal.origin == Origin::Engine && proposal.mode == Mode::Failover;
-    if !binds {
+    if !proposal.is_automatic_failover() {
         return None;
     }
     let inside = proposal.subject.stamps(facts.fleet);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::{Facts, Proposal};
 use crate::{
-    failover::{Mode, Origin, Subject},
+    failover::Subject,
     mutants::{Mutant, planted},
     verdict::evidence_regions,
 };
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    if proposal.origin != Origin::Engine || proposal.mode != Mode::Failover {
+    if !proposal.is_automatic_failover() {
         return None;
     }
     let detection = facts.fleet.policy.detection;

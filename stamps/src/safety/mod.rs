@@ -136,6 +136,13 @@ pub struct Proposal<'a> {
     pub overrides: &'a BTreeSet<Rule>,
 }
 
+impl Proposal<'_> {
+    /// Automation wants to move traffic away: what most rules bind.
+    fn is_automatic_failover(&self) -> bool {
+        self.origin == Origin::Engine && self.mode == Mode::Failover
+    }
+}
+
 /// What is true now.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {

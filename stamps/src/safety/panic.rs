@@ -6,15 +6,10 @@
 use std::collections::BTreeSet;
 
 use super::{Facts, Proposal, units};
-use crate::{
-    failover::{Mode, Origin, Subject},
-    names::StampName,
-    time::millis,
-};
+use crate::{failover::Subject, names::StampName, time::millis};
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let binds = proposal.origin == Origin::Engine && proposal.mode == Mode::Failover;
-    if binds { panic(facts) } else { None }
+    if proposal.is_automatic_failover() { panic(facts) } else { None }
 }
 
 /// Why this is a panic, if it is one.

@@ -4,11 +4,10 @@
 //! place, and carry it along where targets run it too. Binds: automatic failovers.
 
 use super::{Facts, Proposal, minutes};
-use crate::failover::{FleetState, Mode, Origin};
+use crate::failover::FleetState;
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let binds = proposal.origin == Origin::Engine && proposal.mode == Mode::Failover;
-    if !binds {
+    if !proposal.is_automatic_failover() {
         return None;
     }
     let window = facts.fleet.policy.safety.recent_change;

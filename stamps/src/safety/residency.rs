@@ -12,9 +12,7 @@ pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String
         .iter()
         .filter(|mv| mv.to != mv.home)
         .filter_map(|mv| {
-            let asked = facts.fleet.residency.get(&(mv.home.clone(), mv.bucket))?;
-            let there = facts.fleet.residency_of(&mv.to);
-            let missed = asked.iter().find(|zone| there != Some(zone.as_str()))?;
+            let missed = facts.fleet.residency_missed(&mv.home, mv.bucket, &mv.to)?;
             Some(format!("{} {} asks for {missed} and would go to {}", mv.home, mv.bucket, mv.to))
         })
         .collect();

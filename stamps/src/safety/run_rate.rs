@@ -5,13 +5,12 @@
 use std::time::Duration;
 
 use super::{Facts, Proposal};
-use crate::failover::{FleetState, Mode, Origin};
+use crate::failover::FleetState;
 
 const DAY: Duration = Duration::from_hours(24);
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let binds = proposal.origin == Origin::Engine && proposal.mode == Mode::Failover;
-    if !binds {
+    if !proposal.is_automatic_failover() {
         return None;
     }
     let lately = facts

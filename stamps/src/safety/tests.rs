@@ -364,7 +364,7 @@ fn differential_wants_most_of_the_region_bad_and_most_elsewhere_good() {
 fn differential_asks_what_else_explains_the_failing_set() {
     for shared in ["ring", "version", "dependency"] {
         let mut scene = Scene::weu_is_dead();
-        let mut mark = |stamp: &str| {
+        let mark = |scene: &mut Scene, stamp: &str| {
             let stamp = scene.fleet.stamps.get_mut(&stamp.into()).unwrap();
             match shared {
                 "ring" => stamp.ring = Some("canary".to_owned()),
@@ -374,20 +374,10 @@ fn differential_asks_what_else_explains_the_failing_set() {
                 }
             }
         };
-        mark("weu-1");
-        mark("weu-2");
+        mark(&mut scene, "weu-1");
+        mark(&mut scene, "weu-2");
         assert_eq!(scene.refuse_automation(), [], "{shared} of exactly weu explains it as well, not better");
-        let mut mark = |stamp: &str| {
-            let stamp = scene.fleet.stamps.get_mut(&stamp.into()).unwrap();
-            match shared {
-                "ring" => stamp.ring = Some("canary".to_owned()),
-                "version" => stamp.version = Some("7".to_owned()),
-                _ => {
-                    stamp.depends_on.insert("identity".to_owned());
-                }
-            }
-        };
-        mark("neu-1");
+        mark(&mut scene, "neu-1");
         scene.doubt("stamp/neu-1", 0);
         assert_eq!(
             scene.refuse_automation(),

@@ -7,10 +7,7 @@
 use std::time::Duration;
 
 use super::{Facts, Proposal};
-use crate::{
-    failover::{FleetState, Mode, Origin},
-    verdict::Silence,
-};
+use crate::{failover::FleetState, verdict::Silence};
 
 /// Of the expected reports, in per cent.
 const FRESH_MIN_PCT: usize = 90;
@@ -18,8 +15,7 @@ const FRESH_MIN_PCT: usize = 90;
 const PATIENCE: Duration = Duration::from_secs(25);
 
 pub(super) fn check(proposal: &Proposal<'_>, facts: &Facts<'_>) -> Option<String> {
-    let binds = proposal.origin == Origin::Engine && proposal.mode == Mode::Failover;
-    if !binds {
+    if !proposal.is_automatic_failover() {
         return None;
     }
     let age = FleetState::ago(facts.clock_ms, facts.state.settling.since_ms);

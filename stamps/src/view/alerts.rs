@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Alarm, headline, run};
 use crate::{
-    failover::{Closed, FleetState, Mode, Phase, Picture, Run, Subject},
+    failover::{Closed, FleetState, Mode, Phase, Picture, Run, Subject, hex},
     fleet::{Automation, Fleet},
     names::{RunName, ZoneName},
     routing::FenceSeen,
@@ -81,7 +81,7 @@ impl Alert {
             // No label's value holds a line break: they are names.
             hash.update(format!("{name}={value}\n"));
         }
-        hash.finalize().iter().take(8).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+        hex(&hash.finalize()[..8])
     }
 }
 

@@ -2,9 +2,14 @@
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Resource, ResourceExt, api::PostParams, core::NamespaceResourceScope};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    core::NamespaceResourceScope,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use stamps::fleet::Automation;
 
 use super::World;
 use crate::{dns::TSIG_ALGORITHM, region::REGIONS, stamps_http};
@@ -28,6 +33,13 @@ impl World {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), self.scenario.namespace())
+    }
+
+    /// A person sets the Gate.
+    pub async fn set_automation(&self, automation: Automation) -> anyhow::Result<()> {
+        let patch = Patch::Merge(json!({ "spec": { "automation": automation } }));
+        self.api::<crds::Fleet>().patch(crds::FLEET, &PatchParams::default(), &patch).await?;
+        Ok(())
     }
 
     /// Creates an object from its spec.
